@@ -1,0 +1,6 @@
+"""`python -m compress`, for machines where another package owns the name `compress`."""
+
+from compress.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Intervals for proportions, paired differences and means, shared by training and bench.
+
+Formulas live here once; every one names its source and its assumption.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the bounds that cover it with the stated confidence.
+
+    Attributes:
+        value: point estimate, in the unit of what was measured.
+        low: lower bound.
+        high: upper bound.
+        confidence: coverage of [low, high], a fraction.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+    def to_dict(self) -> dict[str, float]:
+        """The form that JSON holds."""
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "confidence": self.confidence,
+        }
+
+
+def normal_quantile(probability: float) -> float:
+    """The standard normal's quantile."""
+    return float(special.ndtri(probability))
+
+
+def t_quantile(probability: float, degrees: float) -> float:
+    """Student's t quantile with `degrees` of freedom."""
+    return float(special.stdtrit(degrees, probability))
+
+
+def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+    """A proportion's score interval.
+
+    Args:
+        successes: number of right answers.
+        trials: number of answers, at least one.
+        confidence: coverage wanted.
+
+    Source: E. B. Wilson, Probable inference, JASA 22 (1927).
+    """
+    if trials < 1:
+        raise ValueError(f"trials: expected at least 1, found {trials}")
+    z2 = normal_quantile(0.5 + confidence / 2) ** 2
+    p = successes / trials
+    center = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = np.sqrt(z2 * (p * (1 - p) / trials + z2 / (4 * trials**2))) / (1 + z2 / trials)
+    low = 0.0 if successes == 0 else float(center - half)
+    high = 1.0 if successes == trials else float(center + half)
+    return Interval(p, low, high, confidence)
+
+
+def t_interval(values: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
+    """The mean of independent values with Student's interval; infinite for a single value."""
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, float("-inf"), float("inf"), confidence)
+    error = float(values.std(ddof=1)) / np.sqrt(len(values))
+    half = t_quantile(0.5 + confidence / 2, len(values) - 1) * error
+    return Interval(mean, mean - half, mean + half, confidence)
+
+
+def paired_difference(a: NDArray[Any], b: NDArray[Any], confidence: float = CONFIDENCE) -> Interval:
+    """Mean of a - b over runs and images, where both had the same runs and the same images.
+
+    Two things are sampled: images, and (with more than one row) training seeds. The variance is
+    the two-way clustered one, var(by seed) + var(by image) - var(both independent), never less
+    than either part alone; the quantile is Student's with (seeds - 1) degrees of freedom, or the
+    normal one for a single seed, whose interval then speaks of that one training run only.
+
+    Args:
+        a: right (1) or wrong (0) per [seed, image], or any score.
+        b: the same seeds and images for the other network.
+        confidence: coverage wanted.
+
+    Source: Cameron, Gelbach & Miller, Robust inference with multiway clustering, JBES 29 (2011).
+    """
+    difference = np.atleast_2d(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64))
+    seeds = len(difference)
+    mean = float(difference.mean())
+    by_image = _variance_of_mean(difference.mean(axis=0))
+    by_seed = _variance_of_mean(difference.mean(axis=1))
+    by_both = _variance_of_mean(difference.ravel())
+    variance = max(by_image + by_seed - by_both, by_image, by_seed)
+    tail = 0.5 + confidence / 2
+    quantile = t_quantile(tail, seeds - 1) if seeds > 1 else normal_quantile(tail)
+    half = quantile * float(np.sqrt(variance))
+    return Interval(mean, mean - half, mean + half, confidence)
+
+
+def _variance_of_mean(values: NDArray[np.float64]) -> float:
+    """Squared standard error; zero where a single value tells nothing about spread."""
+    return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0

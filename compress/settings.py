@@ -1,0 +1,285 @@
+"""One typed settings class a topic: flags, recipe keys and defaults all come from here.
+
+`--kd-weight` on the command line is `kd_weight` in a recipe, in the manifest and in JSON. A
+command takes one or more of these classes; a recipe has a section per command with the same keys.
+"""
+
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+from cyclopts import Parameter
+
+from compress.errors import UsageError
+
+Resize = Literal["crop", "stretch"]
+
+
+class Splitting(TypedDict):
+    """How a source of images is cut into splits, as keyword arguments."""
+
+    seed: int
+    val_fraction: float
+    test_fraction: float
+    max_bad: float
+    resize: Resize
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a command talks; never part of a recipe.
+
+    Attributes:
+        json: Print the result as one JSON object on standard output, and nothing else there.
+        verbose: Say more on standard error.
+        quiet: Say nothing but errors.
+        debug: Show the traceback of any error.
+        recipe: Take what the flags leave open from this recipe's section for the command.
+    """
+
+    json: Annotated[bool, Parameter(negative="")] = False
+    verbose: Annotated[bool, Parameter(alias="-v", negative="")] = False
+    quiet: Annotated[bool, Parameter(alias="-q", negative="")] = False
+    debug: Annotated[bool, Parameter(negative="")] = False
+    recipe: Path | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What every stage shares.
+
+    Attributes:
+        out: Folder for the result.
+        force: Replace a finished result, or one with other settings.
+        data: Images: demo, fashion-mnist, an image folder, an .npz file, or torchvision:NAME.
+        seed: Seed of weights, order and augmentation.
+        threads: CPU threads; all cores if not given.
+        device: Where torch computes: cpu, cuda or auto.
+        resize: How images of other shapes meet a network's input: crop (centre) or stretch.
+        val_fraction: Share of train that becomes validation where the data has none.
+        test_fraction: Share of an unsplit image folder that becomes test.
+        max_bad: Share of unreadable images up to which they are skipped, not refused.
+    """
+
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
+    force: Annotated[bool, Parameter(negative="")] = False
+    data: str | None = None
+    seed: int = 0
+    threads: int | None = None
+    device: str = "cpu"
+    resize: Resize = "crop"
+    val_fraction: float = 0.1
+    test_fraction: float = 0.2
+    max_bad: float = 0.01
+
+    def require_out(self) -> Path:
+        """The output folder.
+
+        Raises:
+            UsageError: none was given.
+        """
+        if self.out is None:
+            raise UsageError(
+                "--out: expected a folder for the result, found nothing; give -o FOLDER"
+            )
+        return self.out
+
+    def data_reference(self) -> str:
+        """Where the images come from.
+
+        Raises:
+            UsageError: nothing was given.
+        """
+        if self.data is None:
+            raise UsageError(
+                "--data: expected demo, fashion-mnist, a folder, an .npz or torchvision:NAME, "
+                "found nothing"
+            )
+        return self.data
+
+    def resolved(self) -> "Run":
+        """The same with the number of threads that "all cores" means on this machine."""
+        return self if self.threads else replace(self, threads=len(os.sched_getaffinity(0)))
+
+    def splitting(self) -> "Splitting":
+        """The arguments of open_dataset that decide its splits."""
+        return Splitting(
+            seed=self.seed,
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            max_bad=self.max_bad,
+            resize=self.resize,
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """Flags of `compress run` that take the place of a recipe's keys in every stage.
+
+    Attributes:
+        out: Folder for all results [compress-run].
+        force: Run stages again although they are finished.
+        data: Images, in place of the recipe's.
+        seed: Seed, in place of the recipe's.
+        threads: CPU threads, in place of the recipe's.
+        device: cpu, cuda or auto, in place of the recipe's.
+    """
+
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
+    force: Annotated[bool, Parameter(negative="")] = False
+    data: str | None = None
+    seed: int | None = None
+    threads: int | None = None
+    device: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The flags that were given, as keys of a recipe's `run` section."""
+        values = {key: value for key, value in asdict(self).items() if key not in ("out", "force")}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Which network is trained, and how it starts.
+
+    Attributes:
+        weights: File to start from (.safetensors, .pt, .pth).
+        pretrained: Start from torchvision's or timm's own weights.
+        model_args: Arguments of the network's factory, as JSON.
+        input_size: Input height and width in pixels; the images' own, or 32 for mixed sizes.
+        replace_head: Give the network a new last layer where its number of classes differs.
+        freeze: Keep the first N child modules, counted from the input, as they are.
+    """
+
+    weights: Path | None = None
+    pretrained: Annotated[bool, Parameter(negative="")] = False
+    model_args: str = "{}"
+    input_size: int | None = None
+    replace_head: Annotated[bool, Parameter(negative="")] = False
+    freeze: int = 0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The loop that train and distill share.
+
+    Attributes:
+        epochs: Passes over the training split.
+        batch_size: Images a step.
+        lr: Peak learning rate.
+        optimizer: sgd (Nesterov momentum 0.9) or adamw.
+        weight_decay: Decay of weights; norms and biases have none.
+        warmup: Share of the steps in which the learning rate rises; then it falls as a cosine.
+        label_smoothing: Mass taken from the true class in the cross-entropy.
+        clip_norm: Largest gradient norm; 0 switches clipping off.
+        augment: crop+flip, crop, flip or none.
+        runs: Train seeds seed to seed + N - 1.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    lr: float = 0.05
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    weight_decay: float = 5e-4
+    warmup: float = 0.15
+    label_smoothing: float = 0.0
+    clip_norm: float = 5.0
+    augment: Literal["crop+flip", "crop", "flip", "none"] = "crop+flip"
+    runs: int = 1
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Teaching:
+    """Who teaches, and how.
+
+    Attributes:
+        teacher: A checkpoint folder, a zoo name, torchvision:NAME, timm:NAME or file.py:factory.
+        teacher_weights: Weights of a teacher that is not a checkpoint folder.
+        teacher_args: Arguments of the teacher's factory, as JSON.
+        teacher_size: Input height and width of a teacher that is not a checkpoint folder.
+        teacher_mean: Its normalisation's mean per channel, in 0 to 255; ImageNet's for torchvision.
+        teacher_scale: Its normalisation's divisor per channel, in 0 to 255.
+        method: Distillation loss.
+        temperature: T, which softens both distributions.
+        kd_weight: Weight of T^2 KL(teacher || student).
+        ce_weight: Weight of the cross-entropy with the labels.
+        labels: Use the labels of this many training images only; 0 uses all of them.
+        with_baseline: Also train the same student without the teacher, under the same budget.
+    """
+
+    teacher: str | None = None
+    teacher_weights: Path | None = None
+    teacher_args: str = "{}"
+    teacher_size: int | None = None
+    teacher_mean: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
+    teacher_scale: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
+    method: str = "kd"
+    temperature: float = 2.0
+    kd_weight: float = 0.5
+    ce_weight: float = 0.5
+    labels: int = 0
+    with_baseline: Annotated[bool, Parameter(negative="")] = False
+
+    def check(self) -> None:
+        """Refuse numbers that no loss can use.
+
+        Raises:
+            UsageError: a temperature or weight out of its range.
+        """
+        if not 0 < self.temperature < float("inf"):
+            raise UsageError(f"--temperature {self.temperature:g}: expected a number above 0")
+        for name in ("kd_weight", "ce_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                flag = name.replace("_", "-")
+                raise UsageError(f"--{flag} {getattr(self, name):g}: expected 0 or more")
+        if self.kd_weight == self.ce_weight == 0:
+            raise UsageError("--kd-weight and --ce-weight: both are 0, so nothing would be learnt")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What export writes.
+
+    Attributes:
+        onnx: Write ONNX (the only format so far).
+        int8: Also write a statically quantised file.
+        teacher: Teacher to put beside the student; none for no teacher [the one in its manifest].
+        calibration_images: Training images that set the ranges of activations.
+        opset: ONNX operator set.
+        max_drop: Points of validation accuracy that int8 may cost before it is advised against.
+    """
+
+    onnx: Annotated[bool, Parameter(negative="")] = True
+    int8: Annotated[bool, Parameter(negative="")] = False
+    teacher: str | None = None
+    calibration_images: int = 512
+    opset: int = 18
+    max_drop: float = 1.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What bench measures and against what.
+
+    Attributes:
+        reference: Variant that the others are compared with; teacher, or the first file.
+        goals: TOML file with limits per variant.
+        profile: quick, standard or strict: more rounds and processes give narrower intervals.
+        processes: Fresh processes; each gives one mean to the interval.
+        batch_size: Images an inference.
+    """
+
+    reference: str | None = None
+    goals: Path | None = None
+    profile: Literal["quick", "standard", "strict"] = "standard"
+    processes: int | None = None
+    batch_size: int = 1

@@ -1,0 +1,129 @@
+"""A stage's folder: begun once, gone on with, finished, and never mixed with another run's.
+
+`recipe.yaml` in the folder holds the resolved settings under the command's name. The same command
+again goes on or is done; another one is refused with the difference, unless --force clears the
+folder of what the earlier run wrote.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compress.artifacts import write_text
+from compress.errors import ArtifactError
+
+RECIPE = "recipe.yaml"
+_NOT_SETTINGS = ("out", "force")  # where the result goes, and what it may replace
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A folder that a command writes to.
+
+    Attributes:
+        folder: where.
+        finished: whether the result is there already; then nothing is to be done.
+    """
+
+    folder: Path
+    finished: bool
+
+
+def open_stage(
+    out: Path, command: str, settings: Mapping[str, Any], *, result: str, force: bool
+) -> Stage:
+    """Begin, or go on with, the stage that `settings` describe.
+
+    Args:
+        out: the stage's folder; made if missing.
+        command: train, distill, export or bench: the recipe's section.
+        settings: resolved settings and fingerprints of the inputs; plain values only.
+        result: name of the file that is written last.
+        force: begin anew.
+
+    Raises:
+        ArtifactError: the folder holds other things, or a run with other settings.
+    """
+    recipe = out / RECIPE
+    if force:
+        _clear(out)
+    if not recipe.is_file():
+        _refuse_foreign(out)
+        write_text(recipe, dump({command: plain(settings)}))
+        return Stage(out, finished=False)
+    found = read_settings(recipe).get(command)
+    if found is None:
+        raise ArtifactError(
+            f"{out}: holds a result of another command than {command}; choose another --out"
+        )
+    differences = list(_differences(found, plain(settings)))
+    if differences:
+        raise ArtifactError(
+            f"{out}: holds a run with other settings ({'; '.join(differences)}); "
+            "choose another --out, or give --force to replace it"
+        )
+    return Stage(out, finished=(out / result).is_file())
+
+
+def read_settings(recipe: Path) -> dict[str, Any]:
+    """The resolved settings that a stage folder was begun with."""
+    try:
+        content = yaml.safe_load(recipe.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ArtifactError(f"{recipe}: cannot be read ({error}); give --force") from error
+    return content if isinstance(content, dict) else {}
+
+
+def settings_of(*parts: Any) -> dict[str, Any]:
+    """One flat mapping of several settings classes; where they go is not a setting."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merged |= asdict(part)
+    return {key: value for key, value in merged.items() if key not in _NOT_SETTINGS}
+
+
+def plain(value: Any) -> Any:
+    """Settings as YAML and JSON hold them: paths as text, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def dump(content: Mapping[str, Any]) -> str:
+    """YAML in the order given."""
+    return str(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run wrote, and only if one did."""
+    if (out / RECIPE).is_file():
+        shutil.rmtree(out)
+    elif out.exists():
+        _refuse_foreign(out)
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(_visible(out))):
+        raise ArtifactError(
+            f"{out}: expected an empty folder or a run of this tool, found other files; "
+            "choose another --out"
+        )
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".writing-")]
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    keys = sorted(set(found) | set(wanted))
+    return [
+        f"{key}: {found.get(key)} there, {wanted.get(key)} asked"
+        for key in keys
+        if found.get(key) != wanted.get(key)
+    ]
