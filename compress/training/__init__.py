@@ -1,0 +1,1 @@
+"""The loop that train, distill and quantisation-aware training share."""

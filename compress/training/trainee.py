@@ -1,0 +1,215 @@
+"""One network from its name to its checkpoint: build, fit, evaluate, save."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from compress.artifacts import MANIFEST, read_json, write_with
+from compress.data.dataset import Dataset, Split
+from compress.errors import UsageError
+from compress.intervals import wilson
+from compress.models.build import BuiltModel, ModelSpec, build_model
+from compress.models.checkpoint import save_checkpoint
+from compress.models.head import freeze_first
+from compress.models.reference import source_sha256
+from compress.progress import Progress
+from compress.settings import Network, Run, Training
+from compress.training.evaluate import split_logits
+from compress.training.loop import Job, Objective, fit
+from compress.training.state import drop_state
+
+PREDICTIONS = "predictions.npz"
+DEFAULT_INPUT = 32  # pixels, where the images have no one size and the user names none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainee:
+    """A network to be trained and written to a folder.
+
+    Attributes:
+        title: what progress and errors call it.
+        reference: which network.
+        network: how it starts.
+        training: the schedule.
+        run: data, threads, device.
+        dataset: the images.
+        train: the images that teach; `dataset.train`, or a part of it, or with labels hidden.
+        epochs: passes over `train`.
+        view_size: height and width at which images are read and augmented.
+        objective: the loss.
+        seed: of weights, order and augmentation.
+        folder: of the checkpoint.
+        record: gives further fields of its manifest, once its predictions are written.
+    """
+
+    title: str
+    reference: str
+    network: Network
+    training: Training
+    run: Run
+    dataset: Dataset
+    train: Split
+    epochs: int
+    view_size: tuple[int, int]
+    objective: Objective
+    seed: int
+    folder: Path
+    record: Callable[[], Mapping[str, Any]]
+
+
+def parse_args(text: str, flag: str) -> dict[str, Any]:
+    """A factory's arguments from JSON.
+
+    Raises:
+        UsageError: not a JSON object.
+    """
+    try:
+        args = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{flag}: expected a JSON object such as '{{\"width\": 0.5}}', found {text!r} ({error})"
+        ) from error
+    if not isinstance(args, dict):
+        raise UsageError(f"{flag}: expected a JSON object, found {text!r}")
+    return args
+
+
+def network_size(network: Network, dataset: Dataset) -> tuple[int, int]:
+    """The input's height and width: the user's, the images' own, or DEFAULT_INPUT squared."""
+    if network.input_size:
+        return network.input_size, network.input_size
+    return dataset.image_size or (DEFAULT_INPUT, DEFAULT_INPUT)
+
+
+def views_size(dataset: Dataset, *inputs: tuple[int, int]) -> tuple[int, int]:
+    """Where images are read and augmented: at their own size, or the largest input if smaller.
+
+    Every network resizes from there, so that teacher and student see one view at two sizes.
+    """
+    largest = (max(h for h, _ in inputs), max(w for _, w in inputs))
+    own = dataset.image_size
+    return own if own and own[0] <= largest[0] and own[1] <= largest[1] else largest
+
+
+def build_network(
+    reference: str, network: Network, dataset: Dataset, run: Run, seed: int
+) -> tuple[BuiltModel, dict[str, Any]]:
+    """Build a network with seeded weights, and the manifest's record of how.
+
+    Args:
+        reference: which network.
+        network: how it starts.
+        dataset: decides classes, channels and, by default, size.
+        run: device and resize rule.
+        seed: of the initial weights.
+
+    Returns:
+        The network on its device with its preprocessing, and the manifest's "model" field.
+    """
+    torch.manual_seed(seed)
+    spec = ModelSpec(
+        reference=reference,
+        num_classes=len(dataset.classes),
+        channels=dataset.channels,
+        input_size=network_size(network, dataset),
+        args=parse_args(network.model_args, "--model-args"),
+        weights=network.weights,
+        pretrained=network.pretrained,
+        replace_head=network.replace_head,
+    )
+    built = build_model(spec)
+    preprocessing = replace(built.preprocessing, resize=run.resize)
+    if network.freeze:
+        freeze_first(built.module, network.freeze)
+    record = {
+        "reference": reference,
+        "args": dict(spec.args),
+        "num_classes": spec.num_classes,
+        "channels": preprocessing.channels,
+        "input_size": list(preprocessing.size),
+        "replace_head": network.replace_head,
+        "source_sha256": source_sha256(reference),
+    }
+    module = built.module.to(run.device)
+    return BuiltModel(module, preprocessing, built.notes), record
+
+
+def train_network(trainee: Trainee, progress: Progress) -> dict[str, Any]:
+    """Train to the last epoch, evaluate, and write the checkpoint; returns its manifest.
+
+    A checkpoint that is there already is not made again: the stage's recipe vouches that it is
+    of the same settings.
+    """
+    if (trainee.folder / MANIFEST).is_file():
+        return read_json(trainee.folder / MANIFEST, kind="checkpoint")
+    built, model = build_network(
+        trainee.reference, trainee.network, trainee.dataset, trainee.run, trainee.seed
+    )
+    for note in built.notes:
+        progress.say(f"{trainee.title}: {note}")
+    history = fit(_job(trainee, built), progress)
+    manifest = {
+        "model": model,
+        "classes": list(trainee.dataset.classes),
+        "preprocessing": built.preprocessing.to_dict(),
+        "metrics": _evaluate(trainee, built, progress),
+        "history": history,
+        "seed": trainee.seed,
+        "threads": trainee.run.threads,
+        "data": data_record(trainee.dataset, trainee.run),
+        "teacher": None,
+        "baseline": None,
+        **trainee.record(),
+    }
+    save_checkpoint(trainee.folder, built.module, manifest)
+    drop_state(trainee.folder)
+    return read_json(trainee.folder / MANIFEST, kind="checkpoint")
+
+
+def _job(trainee: Trainee, built: BuiltModel) -> Job:
+    return Job(
+        title=trainee.title,
+        module=built.module,
+        preprocessing=built.preprocessing,
+        train=trainee.train,
+        validation=trainee.dataset.validation,
+        view_size=trainee.view_size,
+        objective=trainee.objective,
+        settings=trainee.training,
+        epochs=trainee.epochs,
+        seed=trainee.seed,
+        folder=trainee.folder,
+    )
+
+
+def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
+    """What a later stage needs to open the same images in the same splits."""
+    return {
+        "reference": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "seed": run.seed,
+        "val_fraction": run.val_fraction,
+        "test_fraction": run.test_fraction,
+        "max_bad": run.max_bad,
+        "resize": run.resize,
+    }
+
+
+def _evaluate(trainee: Trainee, built: BuiltModel, progress: Progress) -> dict[str, Any]:
+    """Accuracy with its interval on validation and test; predictions kept for paired tests."""
+    metrics, kept = {}, {}
+    for name in ("validation", "test"):
+        split = trainee.dataset.split(name)
+        logits = split_logits(built.module, built.preprocessing, split, trainee.view_size, progress)
+        predictions = logits.argmax(axis=1)
+        right = int((predictions == split.labels).sum())
+        metrics[name] = {"accuracy": right / len(split), "n": len(split)}
+        metrics[name] |= {"interval": wilson(right, len(split)).to_dict()}
+        kept |= {f"{name}_predictions": predictions, f"{name}_labels": split.labels}
+    write_with(trainee.folder / PREDICTIONS, lambda path: np.savez_compressed(path, **kept))
+    return metrics
