@@ -1,0 +1,1 @@
+"""Stage 1: a large teacher trains a small student."""
