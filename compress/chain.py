@@ -1,0 +1,118 @@
+"""`compress run`: the stages one after the other, each from what the one before wrote."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from compress.errors import UsageError
+from compress.progress import Progress
+from compress.recipes import Recipe, section_of, settings_from
+from compress.settings import Bench, Export, Network, Run, Teaching, Training
+
+TEACHER, STUDENT, BUNDLE = "teacher", "student", "bundle"
+
+
+def run_chain(
+    recipe: Recipe, *, source: str, out: Path, force: bool, progress: Progress
+) -> dict[str, Any]:
+    """Follow a recipe from the teacher to the verdict.
+
+    Args:
+        recipe: checked sections; a stage without a section is left out.
+        source: the recipe's name, for errors.
+        out: folder that receives `teacher/`, `student/`, `bundle/` and the report.
+        force: run stages again although they are finished.
+        progress: says which stage runs.
+
+    Returns:
+        The report.
+    """
+    chain = Chain(recipe, source, out, force, progress)
+    if "train" in recipe:
+        chain.train()
+    if "distill" in recipe:
+        chain.distill()
+    chain.export()
+    return chain.bench()
+
+
+class Chain:
+    """A recipe and where its stages meet on disk."""
+
+    def __init__(
+        self, recipe: Recipe, source: str, out: Path, force: bool, progress: Progress
+    ) -> None:
+        """Keep what all stages need."""
+        self.recipe, self.source, self.out = recipe, source, out
+        self.force, self.progress = force, progress
+
+    def train(self) -> None:
+        """The teacher, into teacher/."""
+        from compress.training.recipe import train
+
+        section = section_of(self.recipe, "train")
+        self.progress.say("1 of 4: train the teacher")
+        train(
+            self._needed(section, "train", "model"),
+            network=self._settings("train", Network),
+            training=self._settings("train", Training),
+            run=self._run("train", TEACHER),
+            progress=self.progress,
+        )
+
+    def distill(self) -> None:
+        """The student, into student/; its teacher is teacher/ unless the recipe names another."""
+        from compress.distill.recipe import distill
+
+        section = section_of(self.recipe, "distill")
+        if not section.get("teacher"):
+            self.recipe["distill"]["teacher"] = str(self.out / TEACHER)
+        self.progress.say("2 of 4: distil the student")
+        distill(
+            self._needed(section, "distill", "student"),
+            teaching=self._settings("distill", Teaching),
+            network=self._settings("distill", Network),
+            training=self._settings("distill", Training),
+            run=self._run("distill", STUDENT),
+            progress=self.progress,
+        )
+
+    def export(self) -> None:
+        """ONNX files, into bundle/."""
+        from compress_export.recipe import export
+
+        self.progress.say("3 of 4: export to ONNX")
+        subject = self.out / (STUDENT if "distill" in self.recipe else TEACHER)
+        export(
+            subject,
+            settings=self._settings("export", Export),
+            network=Network(),
+            run=self._run("export", BUNDLE),
+            progress=self.progress,
+        )
+
+    def bench(self) -> dict[str, Any]:
+        """The report, beside the folders of the stages."""
+        from compress_bench.recipe import bench
+
+        self.progress.say("4 of 4: measure")
+        settings = self._settings("bench", Bench)
+        return bench(
+            [self.out / BUNDLE],
+            settings=settings,
+            run=self._run("bench", "."),
+            goals=self.recipe.get("goals"),
+            progress=self.progress,
+        )
+
+    def _settings(self, command: str, kind: type[Any]) -> Any:
+        return settings_from(section_of(self.recipe, command), kind, self.source)
+
+    def _run(self, command: str, folder: str) -> Run:
+        run: Run = self._settings(command, Run)
+        return replace(run, out=self.out / folder, force=self.force).resolved()
+
+    def _needed(self, section: dict[str, Any], command: str, key: str) -> str:
+        if not section.get(key):
+            raise UsageError(f"{self.source}: {command}.{key}: expected a network, found nothing")
+        return str(section[key])

@@ -1,0 +1,116 @@
+"""Recipes: YAML with a section per command, whose keys are the command's flags.
+
+A recipe is data: nothing in it is imported or executed but a network that the user names as
+`file.py:factory`. Unknown sections and keys are refused with a suggestion.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from cyclopts import App, CycloptsError
+from cyclopts.config import Dict
+
+from compress.errors import UsageError
+from compress.settings import Bench, Export, Network, Run, Teaching, Training
+
+# Section -> what it may hold. `run` is shared by all stages; `goals` is checked by bench.
+SECTIONS: Mapping[str, tuple[Any, ...]] = {
+    "run": (Run,),
+    "train": ("model", Run, Network, Training),
+    "distill": ("student", Run, Network, Training, Teaching),
+    "export": (Run, Network, Export),
+    "bench": (Run, Bench),
+    "goals": (),
+}
+DEMO = "demo.yaml"
+
+Recipe = dict[str, dict[str, Any]]
+T = TypeVar("T")
+
+
+def demo_recipe() -> str:
+    """The text of the recipe that `compress run` follows when it is given none."""
+    return (resources.files("compress") / DEMO).read_text()
+
+
+def load_recipe(path: Path | None) -> Recipe:
+    """Read and check a recipe; the embedded demo's where `path` is None.
+
+    Raises:
+        UsageError: the file is missing or not YAML, or names an unknown section or key.
+    """
+    source = str(path) if path else DEMO
+    try:
+        content = yaml.safe_load(path.read_text() if path else demo_recipe())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{source}: expected a YAML recipe, found {reason}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{source}: expected sections such as train:, found {content!r}")
+    return {name: _checked(name, section, source) for name, section in content.items()}
+
+
+def _checked(name: str, section: Any, source: str) -> dict[str, Any]:
+    _refuse_unknown(name, SECTIONS, f"{source}: section {name}")
+    if not isinstance(section, dict):
+        raise UsageError(f"{source}: section {name}: expected keys and values, found {section!r}")
+    if name != "goals":
+        known = keys_of(name)
+        for key in section:
+            _refuse_unknown(key, known, f"{source}: {name}.{key}")
+    return {key: _flat(key, value) for key, value in section.items()}
+
+
+def keys_of(section: str) -> list[str]:
+    """The keys that a section may hold."""
+    keys: list[str] = []
+    for part in SECTIONS[section]:
+        keys += [part] if isinstance(part, str) else [field.name for field in fields(part)]
+    return [key for key in keys if key != "force"]
+
+
+def _refuse_unknown(name: object, known: Iterable[str], subject: str) -> None:
+    known = list(known)
+    if name in known:
+        return
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
+    raise UsageError(f"{subject}: unknown; {hint}")
+
+
+def _flat(key: str, value: Any) -> Any:
+    """Arguments of a factory may be written as YAML; the flag takes them as JSON."""
+    return json.dumps(value) if key.endswith("_args") and isinstance(value, dict) else value
+
+
+def section_of(recipe: Recipe, command: str) -> dict[str, Any]:
+    """A command's section over the shared `run` section."""
+    return {**recipe.get("run", {}), **recipe.get(command, {})}
+
+
+def settings_from(section: Mapping[str, Any], kind: type[T], source: str) -> T:
+    """A settings class filled from the keys of a section that it has, typed as by its flags.
+
+    Raises:
+        UsageError: a value of the wrong type.
+    """
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    chosen = {key: value for key, value in section.items() if key in names and value is not None}
+
+    def receive(*, settings: Any = None) -> Any:
+        return settings if settings is not None else kind()
+
+    receive.__annotations__["settings"] = kind
+    config = Dict(chosen, source=source, use_commands_as_keys=False)
+    app = App(default_command=receive, config=config, result_action="return_value")
+    try:
+        result: T = app([], exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    return result
