@@ -49,6 +49,7 @@ app = App(
     version=lambda: metadata.version("edge-compress"),
     config=_from_recipe,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -349,8 +350,8 @@ def _finish_report(report: dict[str, Any], folder: Path | None, output: Output) 
         )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
     # Threads that spin while they wait starve each other on a busy machine: measured ten times
     # slower training beside another process. Read by OpenMP when torch or numpy is first loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -363,9 +364,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader (head, a pager) has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except BaseException as error:
-        sys.exit(_explain(error, debug="--debug" in tokens))
+        return _explain(error, debug="--debug" in tokens)
+    return 0
 
 
 def _interrupt(number: int, frame: Any) -> None:

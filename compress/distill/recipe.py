@@ -24,7 +24,7 @@ from compress.training.runs import (
     verdict_sentence,
 )
 from compress.training.torch_setup import set_up_torch
-from compress.training.trainee import Trainee, network_size, train_network, views_size
+from compress.training.trainee import Trainee, train_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,6 @@ class Lesson:
     out: Path
     dataset: Dataset
     teacher: LoadedModel
-    view_size: tuple[int, int]
     settings: dict[str, Any]
 
 
@@ -71,8 +70,7 @@ def distill(
         progress.say(f"{out}: finished already")
         return out
 
-    view_size = views_size(dataset, network_size(network, dataset), teacher.preprocessing.size)
-    taught = check_teacher(teacher, dataset, view_size, progress)
+    taught = check_teacher(teacher, dataset, progress)
     progress.say(f"teacher {teacher.name}: {100 * taught:.1f} % right on validation")
     lesson = Lesson(
         student=student,
@@ -83,7 +81,6 @@ def distill(
         out=out,
         dataset=dataset,
         teacher=teacher,
-        view_size=view_size,
         settings=settings,
     )
     # The first seed's student comes last: its manifest says that the whole stage is finished.
@@ -123,7 +120,7 @@ def _taught_student(lesson: Lesson, number: int) -> Trainee:
         dataset=dataset,
         train=train,
         epochs=lesson.training.epochs,
-        view_size=lesson.view_size,
+        other_sizes=(lesson.teacher.preprocessing.size,),
         objective=objective,
         seed=lesson.run.seed + number,
         folder=run_folder(out, number),
@@ -144,7 +141,7 @@ def _plain_student(lesson: Lesson, number: int) -> Trainee:
         dataset=lesson.dataset,
         train=train,
         epochs=round(lesson.training.epochs * repeats),
-        view_size=lesson.view_size,
+        other_sizes=(lesson.teacher.preprocessing.size,),
         objective=label_objective(lesson.training.label_smoothing),
         seed=lesson.run.seed + number,
         folder=run_folder(lesson.out, number) / BASELINE,

@@ -17,7 +17,7 @@ from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Run, Teaching
 from compress.training.evaluate import accuracy, split_logits, to_input
-from compress.training.trainee import DEFAULT_INPUT, parse_args
+from compress.training.trainee import DEFAULT_INPUT, parse_args, views_size
 
 # Normalisations in use, as (mean, scale) of 0..255 pixels, to name the right one in an error.
 _NORMALISATIONS = {
@@ -104,6 +104,7 @@ def _load_foreign(reference: str, teaching: Teaching, dataset: Dataset, run: Run
         num_classes=len(dataset.classes),
         channels=dataset.channels,
         input_size=size,
+        input_size_given=side is not None,
         args=parse_args(teaching.teacher_args, "--teacher-args"),
         weights=teaching.teacher_weights,
         pretrained=teaching.teacher_weights is None,
@@ -144,9 +145,7 @@ def _override_normalisation(model: LoadedModel, teaching: Teaching) -> LoadedMod
     return replace(model, preprocessing=replace(model.preprocessing, mean=mean, scale=scale))
 
 
-def check_teacher(
-    model: LoadedModel, dataset: Dataset, view_size: tuple[int, int], progress: Progress
-) -> float:
+def check_teacher(model: LoadedModel, dataset: Dataset, progress: Progress) -> float:
     """Run the teacher over validation before it teaches anything.
 
     Returns:
@@ -155,6 +154,7 @@ def check_teacher(
     Raises:
         ModelError: NaN, probabilities in place of logits, or a normalisation that is not its own.
     """
+    view_size = views_size(dataset, model.preprocessing.size)
     logits = split_logits(
         model.module, model.preprocessing, dataset.validation, view_size, progress
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from compress.artifacts import (
@@ -16,8 +16,8 @@ from compress.artifacts import (
     read_json,
     sha256_file,
     verify_sha256,
+    write_bytes,
     write_json,
-    write_with,
 )
 from compress.errors import ModelError
 from compress.models.build import ModelSpec, build_model
@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, module: nn.Module, manifest: Mapping[str, Any]
         manifest: every field but the header, "files" and "parameters".
     """
     tensors = {name: t.detach().contiguous() for name, t in _named_state(module)}
-    write_with(folder / WEIGHTS, lambda path: save_file(tensors, path))
+    write_bytes(folder / WEIGHTS, save(tensors))
     content = {
         **header("checkpoint"),
         **manifest,
@@ -92,6 +92,7 @@ def load_checkpoint(folder: Path) -> LoadedModel:
         input_size=(model["input_size"][0], model["input_size"][1]),
         args=model["args"],
         replace_head=model.get("replace_head", False),
+        input_size_given=True,
     )
     module = build_model(spec).module
     try:

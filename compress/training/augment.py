@@ -62,4 +62,5 @@ def _shift(images: NDArray[np.uint8], numbers: NDArray[np.float32]) -> NDArray[n
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     top = (numbers[:, 0] * (2 * pad_y + 1)).astype(np.int64)
     left = (numbers[:, 1] * (2 * pad_x + 1)).astype(np.int64)
-    return windows[np.arange(len(images)), top, left].transpose(0, 2, 3, 1)
+    chosen: NDArray[np.uint8] = windows[np.arange(len(images)), top, left]
+    return chosen.transpose(0, 2, 3, 1)

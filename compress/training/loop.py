@@ -65,7 +65,7 @@ def fit(job: Job, progress: Progress) -> History:
     Raises:
         TrainingError: the loss is not finite.
     """
-    job.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    job.module.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(job.module, job.settings)
     history = load_state(job.folder, job.module, optimizer)
     if history:
@@ -126,7 +126,7 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, batch: Batch, step: int) -
     if not math.isfinite(means["loss"]):
         raise TrainingError(_diverged(job, means, step))
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     if job.settings.clip_norm > 0:
         nn.utils.clip_grad_norm_(job.module.parameters(), job.settings.clip_norm)
     optimizer.step()

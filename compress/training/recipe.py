@@ -11,7 +11,7 @@ from compress.stage import open_stage, settings_of
 from compress.training.objective import label_objective
 from compress.training.runs import run_folder, summarise_runs
 from compress.training.torch_setup import set_up_torch
-from compress.training.trainee import Trainee, network_size, train_network, views_size
+from compress.training.trainee import Trainee, train_network
 
 
 def train(
@@ -52,7 +52,6 @@ def train(
             dataset=dataset,
             train=dataset.train,
             epochs=training.epochs,
-            view_size=views_size(dataset, network_size(network, dataset)),
             objective=label_objective(training.label_smoothing),
             seed=run.seed + number,
             folder=run_folder(out, number),

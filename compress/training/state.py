@@ -1,12 +1,13 @@
 """What training keeps on disk after each epoch, so that a killed run goes on from there."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from compress.artifacts import write_with
+from compress.artifacts import write_bytes
 from compress.errors import ArtifactError
 
 STATE = "training-state.pt"
@@ -26,7 +27,10 @@ def save_state(
         "torch_rng": torch.get_rng_state(),
         "history": history,
     }
-    write_with(folder / STATE, lambda path: torch.save(content, path))
+    # Through memory: on a full disk torch's own writer fails with an error that does not say so.
+    serialised = io.BytesIO()
+    torch.save(content, serialised)
+    write_bytes(folder / STATE, serialised.getvalue())
 
 
 def load_state(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> History:

@@ -40,7 +40,7 @@ class Trainee:
         dataset: the images.
         train: the images that teach; `dataset.train`, or a part of it, or with labels hidden.
         epochs: passes over `train`.
-        view_size: height and width at which images are read and augmented.
+        other_sizes: inputs of networks that see the same views: the teacher's.
         objective: the loss.
         seed: of weights, order and augmentation.
         folder: of the checkpoint.
@@ -55,7 +55,7 @@ class Trainee:
     dataset: Dataset
     train: Split
     epochs: int
-    view_size: tuple[int, int]
+    other_sizes: tuple[tuple[int, int], ...] = ()
     objective: Objective
     seed: int
     folder: Path
@@ -117,6 +117,7 @@ def build_network(
         num_classes=len(dataset.classes),
         channels=dataset.channels,
         input_size=network_size(network, dataset),
+        input_size_given=network.input_size is not None,
         args=parse_args(network.model_args, "--model-args"),
         weights=network.weights,
         pretrained=network.pretrained,
@@ -152,12 +153,13 @@ def train_network(trainee: Trainee, progress: Progress) -> dict[str, Any]:
     )
     for note in built.notes:
         progress.say(f"{trainee.title}: {note}")
-    history = fit(_job(trainee, built), progress)
+    job = _job(trainee, built)
+    history = fit(job, progress)
     manifest = {
         "model": model,
         "classes": list(trainee.dataset.classes),
         "preprocessing": built.preprocessing.to_dict(),
-        "metrics": _evaluate(trainee, built, progress),
+        "metrics": _evaluate(trainee, job, progress),
         "history": history,
         "seed": trainee.seed,
         "threads": trainee.run.threads,
@@ -178,7 +180,7 @@ def _job(trainee: Trainee, built: BuiltModel) -> Job:
         preprocessing=built.preprocessing,
         train=trainee.train,
         validation=trainee.dataset.validation,
-        view_size=trainee.view_size,
+        view_size=views_size(trainee.dataset, built.preprocessing.size, *trainee.other_sizes),
         objective=trainee.objective,
         settings=trainee.training,
         epochs=trainee.epochs,
@@ -200,16 +202,17 @@ def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
     }
 
 
-def _evaluate(trainee: Trainee, built: BuiltModel, progress: Progress) -> dict[str, Any]:
+def _evaluate(trainee: Trainee, job: Job, progress: Progress) -> dict[str, Any]:
     """Accuracy with its interval on validation and test; predictions kept for paired tests."""
-    metrics, kept = {}, {}
+    metrics: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     for name in ("validation", "test"):
         split = trainee.dataset.split(name)
-        logits = split_logits(built.module, built.preprocessing, split, trainee.view_size, progress)
+        logits = split_logits(job.module, job.preprocessing, split, job.view_size, progress)
         predictions = logits.argmax(axis=1)
         right = int((predictions == split.labels).sum())
-        metrics[name] = {"accuracy": right / len(split), "n": len(split)}
-        metrics[name] |= {"interval": wilson(right, len(split)).to_dict()}
+        interval = wilson(right, len(split)).to_dict()
+        metrics[name] = {"accuracy": right / len(split), "n": len(split), "interval": interval}
         kept |= {f"{name}_predictions": predictions, f"{name}_labels": split.labels}
     write_with(trainee.folder / PREDICTIONS, lambda path: np.savez_compressed(path, **kept))
     return metrics
