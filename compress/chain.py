@@ -110,7 +110,7 @@ class Chain:
 
     def _run(self, command: str, folder: str) -> Run:
         run: Run = self._settings(command, Run)
-        return replace(run, out=self.out / folder, force=self.force).resolved()
+        return replace(run, out=self.out / folder, force=self.force)
 
     def _needed(self, section: dict[str, Any], command: str, key: str) -> str:
         if not section.get(key):

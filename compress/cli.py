@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
+from rich.console import Console
 
 from compress.errors import (
     CompressError,
@@ -122,7 +123,7 @@ def train(
         model,
         network=network,
         training=training,
-        run=run.resolved(),
+        run=run,
         progress=_progress(output),
     )
     _show_checkpoint(out, output)
@@ -150,7 +151,7 @@ def distill(
         teaching=teaching,
         network=network,
         training=training,
-        run=run.resolved(),
+        run=run,
         progress=_progress(output),
     )
     _show_checkpoint(out, output)
@@ -177,7 +178,7 @@ def export(
         subject,
         settings=settings,
         network=network,
-        run=run.resolved(),
+        run=run,
         progress=_progress(output),
     )
     _show_bundle(out, output)
@@ -200,7 +201,7 @@ def bench(
     report = stage(
         list(subjects),
         settings=settings,
-        run=run.resolved(),
+        run=run,
         goals=None,
         progress=_progress(output),
     )
@@ -252,15 +253,28 @@ def report(
         reports: report.json files.
         out: Folder for the Markdown and HTML of the comparison.
     """
-    from compress_bench.report import load_report, show_reports, write_comparison
+    from compress_bench.report import load_report, render_comparison_terminal
 
     loaded = [load_report(path) for path in reports]
     if out:
-        write_comparison(loaded, out, _progress(output))
+        _write_comparison(loaded, out)
     if output.json:
         _write_json({"reports": loaded})
     elif not output.quiet:
-        show_reports(loaded, sys.stdout)
+        render_comparison_terminal(loaded, _stdout())
+
+
+def _write_comparison(reports: list[dict[str, Any]], out: Path) -> None:
+    from compress.artifacts import write_text
+    from compress_bench.report import render_comparison_html, render_comparison_markdown
+
+    write_text(out / "comparison.md", render_comparison_markdown(reports))
+    write_text(out / "comparison.html", render_comparison_html(reports))
+
+
+def _stdout() -> Console:
+    """Tables and colours for people; plain text where a program reads."""
+    return Console(file=sys.stdout, highlight=False)
 
 
 def _progress(output: Output) -> Progress:
@@ -331,13 +345,13 @@ def _show_bundle(out: Path, output: Output) -> None:
 
 def _finish_report(report: dict[str, Any], folder: Path | None, output: Output) -> None:
     """Write and show a report, and end with its verdict's exit code."""
-    from compress_bench.report import show_reports, write_report
+    from compress_bench.report import render_terminal, write_report
 
     written = write_report(report, folder, _progress(output)) if folder else ()
     if output.json:
         _write_json(report)
     elif not output.quiet:
-        show_reports([report], sys.stdout)
+        render_terminal(report, _stdout())
         for path in written:
             sys.stdout.write(f"{path}\n")
     status = report["verdict"]["status"]

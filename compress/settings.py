@@ -56,7 +56,7 @@ class Run:
         force: Replace a finished result, or one with other settings.
         data: Images: demo, fashion-mnist, an image folder, an .npz file, or torchvision:NAME.
         seed: Seed of weights, order and augmentation.
-        threads: CPU threads; all cores if not given.
+        threads: CPU threads; if not given, all cores, and one for bench and predict.
         device: Where torch computes: cpu, cuda or auto.
         resize: How images of other shapes meet a network's input: crop (centre) or stretch.
         val_fraction: Share of train that becomes validation where the data has none.

@@ -60,7 +60,7 @@ def distill(
     out = run.require_out()
     teaching.check()
     load_method(teaching.method)  # a wrong name is refused before anything is read
-    run = set_up_torch(run)
+    run = set_up_torch(run.resolved())
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     teacher = load_teacher(teaching, dataset, run)
     settings = {"student": student, **settings_of(run, network, training, teaching)}

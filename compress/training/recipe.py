@@ -28,7 +28,7 @@ def train(
         The folder; with --runs N the first seed's, which holds the others as seed-1, seed-2, ...
     """
     out = run.require_out()
-    run = set_up_torch(run)
+    run = set_up_torch(run.resolved())
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     settings = {"model": model, **settings_of(run, network, training)}
     settings["data_fingerprint"] = dataset.fingerprint
