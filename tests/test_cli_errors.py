@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import tiny
 from compress.cli import main
 
 COMPRESS = [sys.executable, "-m", "compress"]

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch import nn
 
+import tiny
 from compress.distill.scarce import hide_labels, labelled_part
 from compress.distill.teacher import Teacher, _check_classes, check_teacher
 from compress.errors import ModelError, UsageError

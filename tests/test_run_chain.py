@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import yaml
 from PIL import Image
 
+import tiny
 from compress.cli import main
 
 RECIPE = {

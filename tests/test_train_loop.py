@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from compress.errors import ArtifactError, TrainingError
 from compress.models.build import ModelSpec, build_model
 from compress.models.head import freeze_first

@@ -12,7 +12,7 @@ from compress.data.dataset import Dataset, Split, select
 from compress.errors import ModelError, UsageError
 from compress.models.build import ModelSpec, build_model
 from compress.models.checkpoint import LoadedModel, load_checkpoint
-from compress.models.reference import source_sha256
+from compress.models.reference import absolute_reference, source_sha256
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Run, Teaching
@@ -110,10 +110,13 @@ def _load_foreign(reference: str, teaching: Teaching, dataset: Dataset, run: Run
         pretrained=teaching.teacher_weights is None,
     )
     built = build_model(spec)
+    preprocessing = built.preprocessing
+    if preprocessing.resize == "crop":
+        preprocessing = replace(preprocessing, resize=run.resize)
     weights = teaching.teacher_weights
     return LoadedModel(
         module=built.module.eval(),
-        preprocessing=replace(built.preprocessing, resize=run.resize),
+        preprocessing=preprocessing,
         classes=dataset.classes,
         name=reference,
         sha256=sha256_file(weights) if weights else "",
@@ -216,7 +219,7 @@ def teacher_record(model: LoadedModel, teaching: Teaching) -> dict[str, object]:
     reference = str(teaching.teacher)
     is_folder = (Path(reference) / MANIFEST).is_file()
     return {
-        "reference": model.name,
+        "reference": absolute_reference(model.name),
         "sha256": model.sha256,
         "folder": str(Path(reference).resolve()) if is_folder else None,
         "weights": str(teaching.teacher_weights.resolve()) if teaching.teacher_weights else None,

@@ -22,6 +22,7 @@ from compress.artifacts import (
 from compress.errors import ModelError
 from compress.models.build import ModelSpec, build_model
 from compress.models.reference import source_sha256
+from compress.models.weights import load_exactly
 from compress.preprocess import Preprocessing
 
 WEIGHTS = "model.safetensors"
@@ -96,8 +97,8 @@ def load_checkpoint(folder: Path) -> LoadedModel:
     )
     module = build_model(spec).module
     try:
-        module.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError) as error:
+        load_exactly(module, load_file(weights))
+    except (RuntimeError, ValueError, ModelError, SafetensorError) as error:
         raise ModelError(
             f"{weights}: does not fit {spec.reference} ({str(error).splitlines()[0]}); "
             "use the version of compress that the manifest names"

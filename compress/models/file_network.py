@@ -1,11 +1,12 @@
 """A network from the user's own Python file: `nets/net.py:resnet56`."""
 
 import hashlib
+import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from compress.models.reference import Reference, did_you_mean
 from compress.models.spec import Draft, ModelSpec
 from compress.preprocess import Preprocessing
 
-_PRIVATE = "_compress_network_"
+_PRIVATE = "_compress_network_"  # under this and a digest the file is in sys.modules
+_NEIGHBOURS = "_compress_neighbours"  # its attribute: names of modules that it imported
 
 
 def draft_file_network(reference: Reference, spec: ModelSpec) -> Draft:
@@ -28,8 +30,9 @@ def draft_file_network(reference: Reference, spec: ModelSpec) -> Draft:
         ModelError: the file or the factory fails, or makes no network; the cause is chained.
     """
     assert reference.path is not None
-    with _imports_from(reference.path.parent.resolve()), redirect_stdout(sys.stderr):
-        factory = _load_factory(reference, reference.path)
+    path = reference.path.resolve()
+    with _imports_of(path), redirect_stdout(sys.stderr):
+        factory = _load_factory(reference, path)
         module = _call(reference, factory, spec)
     size, channels = spec.input_size, _input_channels(module, spec.channels)
     notes: tuple[str, ...] = ()
@@ -42,36 +45,58 @@ def draft_file_network(reference: Reference, spec: ModelSpec) -> Draft:
 
 
 @contextmanager
-def _imports_from(folder: Path) -> Iterator[None]:
+def _imports_of(path: Path) -> Iterator[None]:
     """Let the file import its neighbours, as `python net.py` would, for the moment.
 
-    Neighbours such as `layers.py` stay in `sys.modules`, where torch looks for them later. If
-    another network's folder brought a module of that name, it must not stand in for this one's.
+    Neighbours such as `layers.py` stay in `sys.modules`, where torch may look for them later. But
+    each network file gets its own anew: two folders may each have a module of that name.
     """
-    others = {
-        Path(str(module.__file__)).parent
-        for name, module in sys.modules.items()
-        if name.startswith(_PRIVATE) and Path(str(module.__file__)).parent != folder
-    }
-    for name, module in list(sys.modules.items()):
-        source = getattr(module, "__file__", None)
-        if source and not name.startswith(_PRIVATE) and others & set(Path(source).parents):
-            del sys.modules[name]
-    sys.path.insert(0, str(folder))
+    for name in [n for n in sys.modules if n.startswith(_PRIVATE)]:
+        for neighbour in getattr(sys.modules[name], _NEIGHBOURS):
+            sys.modules.pop(neighbour, None)
+    before = set(sys.modules)
+    importlib.invalidate_caches()  # the user may just have written a neighbour
+    sys.path.insert(0, str(path.parent))
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with suppress(ValueError):  # the file itself may have tidied up
+            sys.path.remove(str(path.parent))
+        module = sys.modules.get(_private_name(path))
+        for neighbour in _new_neighbours(path.parent, before):
+            if module is None:  # the import failed
+                del sys.modules[neighbour]
+            else:
+                getattr(module, _NEIGHBOURS).append(neighbour)
+
+
+def _new_neighbours(folder: Path, before: set[str]) -> list[str]:
+    """Names of modules that came from `folder` since `before`, with their submodules.
+
+    Packages installed in an environment inside the folder are no neighbours.
+    """
+    new = [name for name in sys.modules if name.partition(".")[0] not in before]
+    tops = set()
+    for name in new:
+        source = Path(str(getattr(sys.modules[name], "__file__", None)))
+        inside = source.is_relative_to(folder)
+        if inside and "site-packages" not in source.relative_to(folder).parts:
+            tops.add(name.partition(".")[0])
+    return [n for n in new if n.partition(".")[0] in tops and not n.startswith(_PRIVATE)]
+
+
+def _private_name(path: Path) -> str:
+    return _PRIVATE + hashlib.sha256(str(path).encode()).hexdigest()[:12]
 
 
 def _load_factory(reference: Reference, path: Path) -> Callable[..., Any]:
     """Run the file as a private module and take the factory out of it."""
-    path = path.resolve()
-    name = _PRIVATE + hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    name = _private_name(path)
     specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    setattr(module, _NEIGHBOURS, [])
     sys.modules[name] = module  # dataclasses and torch look classes up there
     try:
         specification.loader.exec_module(module)

@@ -53,8 +53,23 @@ def load_weights(
     _check_shapes(path, fitting, expected)
     _check_missing(path, fitting, expected, head if replace_head else None)
     notes += _check_values(path, fitting, expected)
-    _copy(module, fitting)
+    load_exactly(module, {**expected, **fitting})
     return tuple(notes)
+
+
+def load_exactly(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """`load_state_dict` for tensors that a module of the same make has written.
+
+    torch's own state dicts carry versions, which files of bare tensors lose and which some
+    networks (MNASNet) ask for.
+
+    Raises:
+        RuntimeError: a tensor is missing, unexpected, or of another shape.
+    """
+    state = module.state_dict()
+    state.clear()  # keeps the versions, which are an attribute of the dict itself
+    state.update(tensors)
+    module.load_state_dict(state)
 
 
 def _rename(tensors: Tensors, expected: Mapping[str, object]) -> Tensors:
@@ -167,11 +182,3 @@ def _check_values(path: Path, tensors: Tensors, expected: Tensors) -> list[str]:
         if t.dtype != expected[name].dtype and t.is_floating_point()
     }
     return [f"{path}: {found} weights were converted to {wanted}" for found, wanted in sorted(cast)]
-
-
-def _copy(module: nn.Module, tensors: Tensors) -> None:
-    """Copy tensors whose names and shapes are known to fit."""
-    state = module.state_dict()
-    # MNASNet and others refuse a state dict without the versions that `state_dict()` attaches.
-    state.update(tensors)
-    module.load_state_dict(state)

@@ -16,7 +16,7 @@ from compress.intervals import wilson
 from compress.models.build import BuiltModel, ModelSpec, build_model
 from compress.models.checkpoint import save_checkpoint
 from compress.models.head import freeze_first
-from compress.models.reference import source_sha256
+from compress.models.reference import absolute_reference, source_sha256
 from compress.progress import Progress
 from compress.settings import Network, Run, Training
 from compress.training.evaluate import split_logits
@@ -124,11 +124,13 @@ def build_network(
         replace_head=network.replace_head,
     )
     built = build_model(spec)
-    preprocessing = replace(built.preprocessing, resize=run.resize)
+    preprocessing = built.preprocessing
+    if preprocessing.resize == "crop":  # a network that was trained on stretched images stays so
+        preprocessing = replace(preprocessing, resize=run.resize)
     if network.freeze:
         freeze_first(built.module, network.freeze)
     record = {
-        "reference": reference,
+        "reference": absolute_reference(reference),
         "args": dict(spec.args),
         "num_classes": spec.num_classes,
         "channels": preprocessing.channels,

@@ -1,0 +1,159 @@
+"""ONNX files that come alone: what they say of themselves, and images from `--data`."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.artifacts import sha256_file, write_with
+from compress.data.dataset import Dataset
+from compress.errors import ArtifactError, BenchError, DataError
+from compress.preprocess import Preprocessing
+from compress.progress import Progress
+from compress.settings import Run
+from compress_bench.bundle import REMEDY, Described, Subjects, choose_reference, read_preprocessing
+from compress_bench.evidence import TestImages, Variant
+from compress_bench.metadata import CLASSES, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
+
+EVALUATION_BYTES = 64_000_000
+# An entry of `external_data` as ONNX's TensorProto stores it: field 1 "location", field 2 a name
+# after the byte that tells its length.
+_LOCATION = re.compile(rb"\n\x08location\x12([\x01-\x7f])(?=(.{1,127}))", re.DOTALL)
+
+
+def open_files(
+    files: Mapping[str, Path], described: Described, wanted_reference: str | None
+) -> Subjects:
+    """Variants from ONNX files alone.
+
+    Args:
+        files: paths by variant name; the first is the reference unless another is wanted.
+        described: what onnxruntime says of each file.
+        wanted_reference: `--reference`, or None.
+
+    Raises:
+        UsageError: the reference is not among the files.
+    """
+    variants = tuple(_bare_variant(name, files[name], described[name]) for name in files)
+    names = list(files)
+    return Subjects(
+        variants=variants,
+        reference=choose_reference(wanted_reference, names[0], names),
+        images=None,
+    )
+
+
+def _bare_variant(name: str, path: Path, model: Mapping[str, Any]) -> Variant:
+    said = model["metadata"]
+    parameters = said.get(PARAMETERS, "")
+    return Variant(
+        name=name,
+        path=path,
+        role=name,
+        network=said.get(NETWORK, path.name),
+        precision=said.get(PRECISION),
+        sha256=sha256_file(path),
+        size_bytes=sum(part.stat().st_size for part in [path, *data_files(path)]),
+        parameters=int(parameters) if parameters.isdecimal() else None,
+        preprocessing=_bare_preprocessing(path, model),
+    )
+
+
+def data_files(path: Path) -> list[Path]:
+    """Files beside an ONNX file that hold its weights; torch writes one by default."""
+    content = path.read_bytes()
+    found = (
+        match[2][: match[1][0]].decode(errors="replace") for match in _LOCATION.finditer(content)
+    )
+    parts = (path.parent / name for name in dict.fromkeys(found))
+    return [part for part in parts if part.is_file()]
+
+
+def _bare_preprocessing(path: Path, model: Mapping[str, Any]) -> Preprocessing | None:
+    """What the file says; else ours at the size of an image-shaped input; else None."""
+    if PREPROCESSING in model["metadata"]:
+        try:
+            return read_preprocessing(json.loads(model["metadata"][PREPROCESSING]), path)
+        except json.JSONDecodeError as error:
+            raise ArtifactError(
+                f"{path}: its metadata {PREPROCESSING} is not JSON ({error}); {REMEDY}"
+            ) from error
+    shape = model["inputs"][0]["shape"] if len(model["inputs"]) == 1 else []
+    if len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]) or shape[1] not in (1, 3):
+        return None
+    return Preprocessing(size=(shape[2], shape[3]), channels=shape[1])
+
+
+def images_from_data(
+    run: Run, variants: Sequence[Variant], described: Described, folder: Path, progress: Progress
+) -> tuple[TestImages, tuple[str, ...]]:
+    """The test split of `--data`, class-balanced and capped, as an .npz for the runner.
+
+    Args:
+        run: with `data` set.
+        variants: their largest input decides the size of mixed images.
+        described: what onnxruntime says of each file.
+        folder: where the .npz goes.
+        progress: where decoding is shown.
+
+    Returns:
+        The images, and notes on what was left out.
+
+    Raises:
+        DataError: the data cannot be opened or has no test images.
+        BenchError: a variant has no image input.
+    """
+    from compress.data.open import open_dataset
+
+    for variant in variants:
+        if variant.preprocessing is None:
+            raise BenchError(
+                f"{variant.name}: expected one input [batch, 1 or 3, height, width] for --data, "
+                "found another; leave --data out to measure its latency alone"
+            )
+    dataset: Dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+    if len(dataset.test) == 0:
+        raise DataError(f"{run.data}: expected test images, found none; give another --data")
+    sizes = [v.preprocessing.size for v in variants if v.preprocessing is not None]
+    size = dataset.image_size or max(sizes, key=lambda s: s[0] * s[1])
+    chosen = balanced(dataset.test.labels, EVALUATION_BYTES // (size[0] * size[1] * 3))
+    images, labels = dataset.test.images.batch(chosen, size), dataset.test.labels[chosen]
+    path = folder / "evaluation.npz"
+    write_with(path, lambda temporary: np.savez(temporary, images=images, labels=labels))
+    notes = [*dataset.notes, *_assumptions(variants, described, dataset.classes)]
+    if len(chosen) < len(dataset.test):
+        notes.append(f"accuracy is of {len(chosen)} of {len(dataset.test)} test images")
+    return TestImages(dataset.name, path, images, labels, dataset.classes), tuple(notes)
+
+
+def _assumptions(
+    variants: Sequence[Variant], described: Described, classes: tuple[str, ...]
+) -> list[str]:
+    """What the files do not say, or say differently from the data, in sentences."""
+    notes = []
+    for variant in variants:
+        said = described[variant.name]["metadata"]
+        if PREPROCESSING not in said and variant.preprocessing is not None:
+            height, width = variant.preprocessing.size
+            notes.append(
+                f"{variant.name}: the file does not say how images become its input; "
+                f"(x - 128) / 64 at {height} x {width} px was assumed"
+            )
+        if CLASSES in said and tuple(json.loads(said[CLASSES])) != classes:
+            notes.append(
+                f"{variant.name}: its classes have other names than the data's; "
+                "they were matched by their order"
+            )
+    return notes
+
+
+def balanced(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most `most` indices, evenly spread over the images sorted by class; ascending."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    by_class = np.argsort(labels, kind="stable")
+    return np.sort(by_class[np.linspace(0, len(labels) - 1, most).round().astype(np.int64)])

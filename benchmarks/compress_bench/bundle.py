@@ -1,0 +1,238 @@
+"""What is to be measured: a bundle folder that export wrote, or ONNX files alone.
+
+Everything is verified before the first measurement.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.artifacts import BUNDLE, read_json, verify_sha256
+from compress.errors import ArtifactError, BenchError, UsageError
+from compress.preprocess import Preprocessing
+from compress_bench.evidence import TestImages, Variant
+from compress_bench.quantities import did_you_mean
+
+REMEDY = "run compress export again"
+
+Described = Mapping[str, Mapping[str, Any]]  # the runner's `model` events by variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subjects:
+    """What one bench measures.
+
+    Attributes:
+        variants: in order.
+        reference: name of the one that the others are compared with.
+        images: None where no images were given.
+        history: training curves for the report.
+        notes: sentences for the user.
+    """
+
+    variants: tuple[Variant, ...]
+    reference: str
+    images: TestImages | None
+    history: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def find_files(subjects: Sequence[Path]) -> dict[str, Path]:
+    """ONNX files by variant name, from one bundle folder or a list of files.
+
+    Raises:
+        UsageError: nothing given, folders and files mixed, or two files of one name.
+        ArtifactError: a path is missing or the bundle is not one.
+    """
+    for path in subjects:
+        if not path.exists():
+            raise ArtifactError(
+                f"{path}: no such file or folder; expected a bundle or an ONNX file"
+            )
+    if is_bundle(subjects):
+        folder = subjects[0]
+        return {
+            name: _member(folder, _get(entry, "file", folder))
+            for name, entry in _variants(_read_bundle(folder), folder).items()
+        }
+    if not subjects or any(path.is_dir() for path in subjects):
+        raise UsageError("compress bench: expected one bundle folder, or one or more ONNX files")
+    files: dict[str, Path] = {}
+    for path in subjects:
+        name = path.stem.replace(".", "_").replace(" ", "_")
+        if name in files:
+            raise UsageError(f"{path}: {files[name]} is also called {name}; rename one of them")
+        files[name] = path
+    return files
+
+
+def is_bundle(subjects: Sequence[Path]) -> bool:
+    """Whether a single folder was given."""
+    return len(subjects) == 1 and subjects[0].is_dir()
+
+
+def choose_reference(wanted: str | None, default: str, names: Sequence[str]) -> str:
+    """The variant that `--reference` names, else `default`.
+
+    Raises:
+        UsageError: there is no such variant.
+    """
+    reference = wanted or default
+    if reference not in names:
+        raise UsageError(
+            f"--reference {reference}: no such variant; {did_you_mean(reference, names)}"
+        )
+    return reference
+
+
+# -------------------------------------------------------------------------------------- bundle
+
+
+def open_bundle(folder: Path, described: Described, wanted_reference: str | None) -> Subjects:
+    """Read bundle.json and hold every file against it.
+
+    Args:
+        folder: the bundle.
+        described: what onnxruntime says of each file.
+        wanted_reference: `--reference`, or None for the bundle's own.
+
+    Raises:
+        ArtifactError: a file is missing or differs, a field is missing.
+        BenchError: a model does not fit the classes.
+    """
+    bundle = _read_bundle(folder)
+    classes = tuple(_get(bundle, "classes", folder))
+    variants = tuple(
+        _bundle_variant(folder, name, entry) for name, entry in _variants(bundle, folder).items()
+    )
+    for variant in variants:
+        check_fit(variant, described[variant.name], classes, "bundle.json")
+    images = _bundle_images(folder, bundle, classes)
+    _verify(folder, _get(bundle, "golden", folder))
+    default = _get(bundle, "reference", folder)
+    return Subjects(
+        variants=variants,
+        reference=choose_reference(wanted_reference, default, [v.name for v in variants]),
+        images=images,
+        history=bundle.get("history", {}),
+        notes=tuple(bundle.get("advice", ())),
+    )
+
+
+def verify_bundle(folder: Path) -> None:
+    """Hold every file of a bundle against its digest, before onnxruntime reads any of them.
+
+    Raises:
+        ArtifactError: a file is missing or differs.
+    """
+    bundle = _read_bundle(folder)
+    parts = [_get(bundle, "evaluation", folder), _get(bundle, "golden", folder)]
+    for entry in [*_variants(bundle, folder).values(), *parts]:
+        _verify(folder, entry)
+
+
+def _read_bundle(folder: Path) -> dict[str, Any]:
+    return read_json(folder / BUNDLE, kind="bundle")
+
+
+def _get(content: Any, key: str, folder: Path) -> Any:
+    if not isinstance(content, dict) or key not in content:
+        raise ArtifactError(f"{folder / BUNDLE}: field {key} is missing; {REMEDY}")
+    return content[key]
+
+
+def _variants(bundle: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    variants = _get(bundle, "variants", folder)
+    if not isinstance(variants, dict) or not variants:
+        raise ArtifactError(f"{folder / BUNDLE}: expected at least one variant; {REMEDY}")
+    return variants
+
+
+def _member(folder: Path, name: Any) -> Path:
+    """A file that lies directly in the bundle; nothing outside of it is ever opened."""
+    if not isinstance(name, str) or Path(name).name != name:
+        raise ArtifactError(
+            f"{folder / BUNDLE}: expected a plain file name, found {name!r}; {REMEDY}"
+        )
+    return folder / name
+
+
+def _verify(folder: Path, entry: Any) -> Path:
+    path = _member(folder, _get(entry, "file", folder))
+    verify_sha256(path, _get(entry, "sha256", folder), record=BUNDLE, remedy=REMEDY)
+    return path
+
+
+def _bundle_variant(folder: Path, name: str, entry: dict[str, Any]) -> Variant:
+    path = _member(folder, _get(entry, "file", folder))
+    return Variant(
+        name=name,
+        path=path,
+        role=_get(entry, "role", folder),
+        network=_get(entry, "network", folder),
+        precision=_get(entry, "precision", folder),
+        sha256=_get(entry, "sha256", folder),
+        size_bytes=path.stat().st_size,
+        parameters=_get(entry, "parameters", folder),
+        preprocessing=read_preprocessing(_get(entry, "preprocessing", folder), folder / BUNDLE),
+        session=entry.get("session", {}),
+    )
+
+
+def read_preprocessing(fields: Any, source: Path) -> Preprocessing:
+    """`Preprocessing.to_dict`'s form read back; `source` is named in the error."""
+    try:
+        return Preprocessing.from_dict(fields)
+    except (TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{source}: preprocessing is not in this version's form ({error}); {REMEDY}"
+        ) from error
+
+
+def _bundle_images(folder: Path, bundle: dict[str, Any], classes: tuple[str, ...]) -> TestImages:
+    path = _verify(folder, _get(bundle, "evaluation", folder))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images, labels = file["images"], file["labels"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error}); {REMEDY}") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
+        raise ArtifactError(
+            f"{path}: expected images uint8 [N, H, W, C] and labels [N], found {images.dtype} "
+            f"{list(images.shape)} and {list(labels.shape)}; {REMEDY}"
+        )
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(classes):
+        raise ArtifactError(
+            f"{path}: expected labels from 0 to {len(classes) - 1}, found others or none; {REMEDY}"
+        )
+    reference = str(_get(_get(bundle, "data", folder), "reference", folder))
+    return TestImages(reference, path, images, labels.astype(np.int64), classes)
+
+
+def check_fit(
+    variant: Variant, model: Mapping[str, Any], classes: Sequence[str], source: str
+) -> None:
+    """Hold a model's own input and output against what is said of it.
+
+    Raises:
+        BenchError: the number of classes, or the input's shape differs; names both.
+    """
+    outputs = model["outputs"][0]["shape"]
+    if len(outputs) == 2 and isinstance(outputs[1], int) and outputs[1] != len(classes):
+        raise BenchError(
+            f"{variant.name}: expected {len(classes)} classes as in {source}, found "
+            f"{outputs[1]} outputs; bench it with the data that it was trained on"
+        )
+    spec = variant.preprocessing
+    if spec is None or [len(value["shape"]) for value in model["inputs"]] != [4]:
+        return
+    shape = model["inputs"][0]["shape"]
+    wanted = (spec.channels, *spec.size)
+    if any(isinstance(n, int) and n != w for n, w in zip(shape[1:], wanted, strict=True)):
+        raise BenchError(
+            f"{variant.name}: expected input {list(wanted)} from its preprocessing, found "
+            f"{shape[1:]}; {REMEDY}"
+        )

@@ -1,0 +1,77 @@
+"""Where two variants part: single images, and distilled against trained alone."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from compress_bench.evidence import Evidence
+from compress_bench.statistics import matched_difference
+
+MOST = 24
+LARGEST_PIXELS = 128  # side of a picture in the report
+
+
+def disagreements(evidence: Evidence) -> list[dict[str, Any]]:
+    """Up to 24 test images that the reference and the int8 (or last) variant see differently.
+
+    Those come first of which both are surest.
+    """
+    if evidence.images is None or len(evidence.variants) < 2:
+        return []
+    student = _counterpart(evidence)
+    scores = {name: softmax(logits) for name, logits in evidence.logits.items()}
+    answers = {name: evidence.predictions(name) for name in evidence.variants}
+    surest = scores[evidence.reference].max(axis=1) * scores[student].max(axis=1)
+    apart = np.flatnonzero(answers[evidence.reference] != answers[student])
+    chosen = apart[np.argsort(-surest[apart], kind="stable")][:MOST]
+    return [
+        {
+            "index": int(index),
+            "label": int(evidence.images.labels[index]),
+            "predictions": {name: int(answer[index]) for name, answer in answers.items()},
+            "confidence": {name: float(score[index].max()) for name, score in scores.items()},
+            "png": png(evidence.images.images[index]),
+        }
+        for index in chosen
+    ]
+
+
+def _counterpart(evidence: Evidence) -> str:
+    others = [v for v in evidence.variants.values() if v.name != evidence.reference]
+    int8 = [v for v in others if v.role == "student_int8"]
+    return (int8 or others)[-1].name
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Shares that sum to one: [N, classes] -> [N, classes]."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def png(image: NDArray[np.uint8]) -> str:
+    """A uint8 image [H, W, C] as base64 of a PNG, shrunk if it is large."""
+    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    picture.thumbnail((LARGEST_PIXELS, LARGEST_PIXELS))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def compare_with_baseline(evidence: Evidence) -> dict[str, Any] | None:
+    """Accuracy that distilling brought over training alone, paired; None without a baseline."""
+    by_role = {variant.role: variant.name for variant in evidence.variants.values()}
+    if evidence.images is None or not {"student", "baseline"} <= by_role.keys():
+        return None
+    student, baseline = by_role["student"], by_role["baseline"]
+    gain = matched_difference(evidence.right(student), evidence.right(baseline))
+    return gain.to_dict() | {
+        "metric": "accuracy",
+        "variant": student,
+        "vs": baseline,
+        "n": len(evidence.images.labels),
+    }

@@ -1,0 +1,197 @@
+"""Limits per variant, and whether the measured intervals keep them: pass, fail, inconclusive."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from compress.errors import UsageError
+from compress_bench.evidence import Evidence
+from compress_bench.metrics import Bound, Goal, GoalForm, load_metric, metric_names
+from compress_bench.quantities import did_you_mean, parse, show
+from compress_bench.statistics import Estimate
+
+_MORE_IMAGES = "to decide, give more test images"
+_MORE_TIME = "to decide, close other programs and measure more: --profile strict or --processes"
+
+
+def read_goals(path: Path) -> tuple[Goal, ...]:
+    """Goals from a TOML file.
+
+    Raises:
+        UsageError: no such file, not TOML, or not of the documented form.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--goals {path}: cannot be read ({error.strerror or error})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--goals {path}: not TOML ({error})") from error
+    return parse_goals(content, str(path))
+
+
+def parse_goals(mapping: Mapping[str, Any], source: str) -> tuple[Goal, ...]:
+    """Goals from a mapping variant -> metric -> limit, as TOML files and recipes hold it.
+
+    Args:
+        mapping: {"student_int8": {"latency.p50": {"max": "5 ms"}}}.
+        source: file or section, for errors.
+
+    Raises:
+        UsageError: an unknown metric, key or unit, or a limit that is not one.
+    """
+    goals: list[Goal] = []
+    for variant, metrics in mapping.items():
+        where = f"{source}: {variant}"
+        for name, limits in _table(metrics, where).items():
+            goals += _parse_metric(variant, name, limits, f'{where}: "{name}"')
+    return tuple(goals)
+
+
+def _table(content: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise UsageError(f'{where}: expected a table such as {{ max = "5 ms" }}, found {content!r}')
+    return content
+
+
+def _parse_metric(variant: str, name: str, limits: Any, where: str) -> list[Goal]:
+    form = _find_form(name, where)
+    metric, _, detail = name.partition(".")
+    fields = dict(_table(limits, where))
+    vs = fields.pop("vs", "")
+    if not isinstance(vs, str):
+        raise UsageError(f"{where}: vs: expected a variant's name, found {vs!r}")
+    keys = [*form.bounds, *(["vs"] if form.compares else [])]
+    for key in fields:
+        if key not in form.bounds:
+            raise UsageError(f'{where}: unknown key "{key}"; {did_you_mean(key, keys)}')
+    if not fields:
+        raise UsageError(f"{where}: expected a limit, found none; give {' or '.join(form.bounds)}")
+    if vs and not set(fields) & set(form.compares):
+        raise UsageError(f"{where}: vs makes no sense for {' and '.join(fields)}; leave it out")
+    return [
+        Goal(
+            variant=variant,
+            metric=metric,
+            detail=detail,
+            bound=cast(Bound, key),
+            limit=parse(written, form.bounds[cast(Bound, key)], f"{where}: {key}"),
+            written=str(written),
+            vs=vs if key in form.compares else "",
+        )
+        for key, written in fields.items()
+    ]
+
+
+def _find_form(name: str, where: str) -> GoalForm:
+    """How goals for `name` ("latency.p50") are written."""
+    metric, dot, detail = name.partition(".")
+    forms = {known: load_metric(known).GOAL for known in metric_names()}
+    form = forms.get(metric)
+    if form is not None and (detail in form.details if form.details else not dot):
+        return form
+    known = [n for m, f in forms.items() if f for n in ([f"{m}.{d}" for d in f.details] or [m])]
+    raise UsageError(f"{where}: unknown metric; {did_you_mean(name, known)}")
+
+
+def check_goals(
+    goals: Iterable[Goal], variants: Sequence[str], reference: str, *, has_images: bool
+) -> None:
+    """Whether the goals can be judged at all; called before anything is measured.
+
+    Raises:
+        UsageError: a variant that does not exist, a comparison with itself, or no images.
+    """
+    for goal in goals:
+        where = f'goal {goal.variant} "{goal.name}"'
+        form = load_metric(goal.metric).GOAL
+        assert form is not None
+        for name in (goal.variant, goal.vs or reference):
+            if name not in variants:
+                raise UsageError(f"{where}: no variant {name}; {did_you_mean(name, variants)}")
+        if goal.bound in form.compares and (goal.vs or reference) == goal.variant:
+            raise UsageError(f"{where}: {goal.variant} cannot be compared with itself; change vs")
+        if form.needs_images and not has_images:
+            raise UsageError(f"{where}: needs test images; give --data, or drop the goal")
+
+
+# -------------------------------------------------------------------------------------- verdict
+
+
+def judge_goals(goals: Iterable[Goal], evidence: Evidence) -> dict[str, Any]:
+    """The report's `verdict`: per goal and overall."""
+    judged = [judge(goal, load_metric(goal.metric).estimate(evidence, goal)) for goal in goals]
+    for goal, entry in zip(goals, judged, strict=True):
+        form = load_metric(goal.metric).GOAL
+        if form is not None and goal.bound in form.compares:
+            entry["vs"] = goal.vs or evidence.reference
+    return {"status": overall([entry["status"] for entry in judged]), "goals": judged}
+
+
+def overall(statuses: Sequence[str]) -> str:
+    """Fail goes before inconclusive, that before pass; no_goals where there are none."""
+    for status in ("fail", "inconclusive"):
+        if status in statuses:
+            return status
+    return "pass" if statuses else "no_goals"
+
+
+def judge(goal: Goal, found: Estimate) -> dict[str, Any]:
+    """One goal's verdict: pass if the whole interval keeps the limit, fail if none of it does."""
+    metric = load_metric(goal.metric)
+    assert metric.GOAL is not None
+    status = _status(goal, found)
+    more = _MORE_IMAGES if metric.GOAL.needs_images else _MORE_TIME
+    remedies = {"pass": None, "fail": metric.remedy(goal), "inconclusive": more}
+    return {
+        "variant": goal.variant,
+        "metric": goal.name,
+        "bound": goal.bound,
+        "limit": goal.limit,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "vs": goal.vs or None,
+        "status": status,
+        "sentence": _sentence(goal, found, status),
+        "remedy": remedies[status],
+    }
+
+
+def _status(goal: Goal, found: Estimate) -> str:
+    low, high = found.low, found.high
+    if goal.bound == "min":
+        if low is not None and low >= goal.limit:
+            return "pass"
+        return "fail" if high is not None and high < goal.limit else "inconclusive"
+    if high is not None and high <= goal.limit:
+        return "pass"
+    return "fail" if low is not None and low > goal.limit else "inconclusive"
+
+
+def _sentence(goal: Goal, found: Estimate, status: str) -> str:
+    words = {"min": "at least", "max": "at most", "max_drop": "a drop of at most"}
+    verdict = {"pass": "met", "fail": "missed", "inconclusive": "cannot be decided"}[status]
+    compared = f" against {goal.vs}" if goal.vs else ""
+    subject = f"{goal.variant} {goal.name}{' drop' if goal.bound == 'max_drop' else ''}{compared}"
+    reason = f" ({found.reason})" if found.reason else ""
+    wanted = f"{words[goal.bound]} {goal.written}"
+    return f"{subject}: {_measured(goal, found)}{reason}, wanted {wanted}: {verdict}."
+
+
+def _measured(goal: Goal, found: Estimate) -> str:
+    form = load_metric(goal.metric).GOAL
+    assert form is not None
+    quantity = form.bounds[goal.bound]
+    if found.value is None:
+        return "not measured"
+    value = show(found.value, quantity)
+    if found.low is None or found.high is None or found.low == found.high:
+        return value
+    between = f"{show(found.low, quantity)} to {show(found.high, quantity)}"
+    return f"{value} ({between}{_kind(found)})"
+
+
+def _kind(found: Estimate) -> str:
+    # Memory's bounds are what was seen, not what is inferred.
+    return " over all processes" if found.confidence == 1.0 else f" at {found.confidence * 100:g} %"

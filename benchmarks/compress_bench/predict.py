@@ -1,0 +1,134 @@
+"""`compress predict`: what an ONNX file sees on images; labels and scores, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from compress.artifacts import BUNDLE, read_json, verify_sha256
+from compress.data.image import load_image
+from compress.errors import ArtifactError, BenchError, UsageError
+from compress.preprocess import preprocess
+from compress_bench.metadata import ModelMetadata, read_metadata
+from compress_bench.quantities import did_you_mean
+
+# The smallest of the files that a user would deploy goes first.
+_PREFERRED = ("student_int8", "student")
+_ERRORS_ONLY = 3  # onnxruntime's severity
+
+
+@dataclass(frozen=True)
+class _Network:
+    """One ONNX file, ready to answer.
+
+    Attributes:
+        name: of the variant, or of the file.
+        session: onnxruntime's.
+        metadata: what the file says about its input and classes.
+    """
+
+    name: str
+    session: ort.InferenceSession
+    metadata: ModelMetadata
+
+
+def predict(
+    subject: Path,
+    image_paths: Sequence[Path],
+    *,
+    variant: str | None = None,
+    top: int = 3,
+    threads: int = 1,
+) -> list[dict[str, Any]]:
+    """Name what images show.
+
+    Args:
+        subject: a bundle folder, or an ONNX file that compress export wrote.
+        image_paths: image files of any size.
+        variant: which file of a bundle; None: student_int8 if it has one, else student.
+        top: how many classes to name, at least one.
+        threads: of onnxruntime.
+
+    Returns:
+        Per image: {"image", "variant", "predictions": [{"label", "score"}, ...]}, scores in 0..1
+        (softmax of the logits), the largest first.
+
+    Raises:
+        ArtifactError: a file is missing, damaged, or not ours.
+        DataError: an image that cannot be read; it is named.
+        UsageError: no such variant, or top below one.
+    """
+    if top < 1:
+        raise UsageError(f"--top {top}: expected at least 1")
+    network = _open(subject, variant, threads)
+    return [
+        {
+            "image": str(path),
+            "variant": network.name,
+            "predictions": _rank(_scores(network, load_image(path)), network, top),
+        }
+        for path in image_paths
+    ]
+
+
+def _open(subject: Path, variant: str | None, threads: int) -> _Network:
+    if subject.is_dir():
+        name, path = _member(subject, variant)
+    elif variant is not None:
+        raise UsageError(f"--variant {variant}: expected a bundle folder, found {subject}")
+    else:
+        name, path = subject.stem, subject
+    session = _session(path, threads)
+    return _Network(name, session, read_metadata(session, subject=str(path)))
+
+
+def _member(folder: Path, wanted: str | None) -> tuple[str, Path]:
+    """The variant's name and its file, whole and unchanged."""
+    variants = read_json(folder / BUNDLE, kind="bundle")["variants"]
+    name = wanted or next((n for n in _PREFERRED if n in variants), next(iter(variants)))
+    if name not in variants:
+        raise UsageError(f"--variant {name}: no such variant; {did_you_mean(name, list(variants))}")
+    path = folder / Path(variants[name]["file"]).name
+    verify_sha256(path, variants[name]["sha256"], record=BUNDLE, remedy="run compress export again")
+    return name, path
+
+
+def _session(path: Path, threads: int) -> ort.InferenceSession:
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file; expected a bundle folder or an ONNX file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # onnxruntime's exceptions share no base class but Exception.
+    except Exception as error:
+        raise ArtifactError(
+            f"{path}: onnxruntime {ort.__version__} cannot load it "
+            f"({str(error).splitlines()[0]}); run compress export again"
+        ) from error
+
+
+def _scores(network: _Network, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Softmax of one image's logits: [classes]. `image` is uint8 [H, W, C]."""
+    inputs = preprocess(image[None], network.metadata.preprocessing)
+    (name,) = (value.name for value in network.session.get_inputs())
+    logits = np.asarray(network.session.run(None, {name: inputs})[0][0], dtype=np.float64)
+    if len(logits) != len(network.metadata.classes):
+        raise BenchError(
+            f"{network.name}: expected {len(network.metadata.classes)} logits, one a class of its "
+            f"metadata, found {len(logits)}; run compress export again"
+        )
+    shifted = np.exp(logits - logits.max())
+    return np.asarray(shifted / shifted.sum())
+
+
+def _rank(scores: NDArray[np.float64], network: _Network, top: int) -> list[dict[str, Any]]:
+    """The `top` classes by score; equal ones in the order of the classes."""
+    best = np.argsort(-scores, kind="stable")[:top]
+    return [{"label": network.metadata.classes[i], "score": float(scores[i])} for i in best]

@@ -1,0 +1,95 @@
+"""What must be said with the table: n, confidence, machine, threads, profile, resolution.
+
+A number without these is a claim; with them it is a measurement.
+"""
+
+from compress_bench.report import facts
+from compress_bench.report.facts import Report, dig
+from compress_bench.report.format import Estimate, count, percent
+
+# What a flag of the runner means; a flag without a sentence is shown by its name.
+_FLAGS = {
+    "contended": "Other processes used the machine during the measurement; times may be long.",
+    "throttled": "The processor was throttled during the measurement; times may be long.",
+    "not_steady": "Times had not settled when the measurement began.",
+}
+
+
+def caption(report: Report) -> tuple[str, ...]:
+    """The sentences below the table."""
+    sentences = (images(report), latency(report), machine(report), resolution(report))
+    return tuple(s for s in sentences if s) + warnings(report)
+
+
+def images(report: Report) -> str:
+    """Which images, how many, and what the brackets and differences are."""
+    level = f"{facts.confidence(report) * 100:g} %"
+    n = facts.number(report, "data", "n")
+    measured = any(facts.estimate(v, "accuracy") for v in facts.variants(report).values())
+    if not measured or n is None:
+        return f"Brackets hold {level} intervals; accuracy was not measured (no labelled images)."
+    source = dig(report, "data", "reference")
+    where = f" of {source}" if source else ""
+    return (
+        f"Accuracy on {count(n)} test images{where}; brackets hold {level} intervals; "
+        "drop and agreement are paired on the same images."
+    )
+
+
+def latency(report: Report) -> str:
+    """Batch, threads, profile, processes and rounds."""
+    if facts.emulated(report):
+        return "The processor was emulated, so no time is shown: it would say nothing of a board."
+    batch = facts.number(report, "settings", "batch_size")
+    what = "one image" if batch in (None, 1) else f"a batch of {batch:.0f} images"
+    how = (
+        _counted(report, "threads", "thread"),
+        _profile(report),
+        _counted(report, "processes", "fresh process", "es"),
+        _counted(report, "rounds"),
+    )
+    return f"Latency of {what}: " + ", ".join(part for part in how if part) + "."
+
+
+def _counted(report: Report, key: str, noun: str = "round", plural: str = "s") -> str:
+    found = facts.number(report, "settings", key)
+    return "" if found is None else f"{found:.0f} {noun}{'' if found == 1 else plural}"
+
+
+def _profile(report: Report) -> str:
+    profile = dig(report, "settings", "profile")
+    return f"profile {profile}" if profile else ""
+
+
+def machine(report: Report) -> str:
+    """Processor, architecture, cores and runtime."""
+    fields = dig(report, "machine")
+    cores = facts.number(fields, "cores")
+    parts = [dig(fields, "cpu"), dig(fields, "machine")]
+    parts += [None if cores is None else f"{cores:.0f} core{'' if cores == 1 else 's'}"]
+    runtime = dig(fields, "onnxruntime")
+    parts += [f"onnxruntime {runtime}" if runtime else None]
+    found = [str(part) for part in parts if part]
+    return f"Machine: {', '.join(found)}." if found else ""
+
+
+def resolution(report: Report) -> str:
+    """What the A/A control could tell apart."""
+    if facts.emulated(report):
+        return ""
+    smallest = facts.number(report, "resolution", "smallest_difference")
+    if smallest is None:
+        reason = dig(report, "resolution", "reason")
+        return f"A/A control: no difference in time can be declared: {reason}." if reason else ""
+    return (
+        "A/A control: the reference was measured against a copy of itself; differences in time "
+        f"below {percent(Estimate(smallest)).text} are not resolvable here today."
+    )
+
+
+def warnings(report: Report) -> tuple[str, ...]:
+    """The runner's flags in words, where its notes do not explain them already."""
+    notes = [str(note) for note in facts.listed(report, "notes")]
+    flags = [str(flag) for flag in facts.listed(report, "flags")]
+    bare = (flag for flag in flags if not any(note.startswith(f"{flag}:") for note in notes))
+    return tuple(_FLAGS.get(flag, f"Flag of the measurement: {flag}.") for flag in bare)

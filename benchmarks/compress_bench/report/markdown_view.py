@@ -1,0 +1,51 @@
+"""The report as GitHub Markdown: for READMEs, pull requests and notes."""
+
+import re
+
+from compress_bench.report.facts import Report
+from compress_bench.report.sentences import all_sentences
+from compress_bench.report.table import Table, build_table
+from compress_bench.report.verdict import MARKS, goals, status, verdict
+
+# What Markdown or HTML would read as markup; an underscore only at a word's edge.
+_MARKUP = re.compile(r"[\\`*\[\]<>|~#&]|(?<!\w)_|_(?!\w)")
+
+
+def render_markdown(report: Report) -> str:
+    """Table, verdict with goal lines, and what the numbers say."""
+    blocks = [table_markdown(build_table(report)), _verdict(report)]
+    blocks += [escape(sentence) for sentence in all_sentences(report)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def table_markdown(table: Table) -> str:
+    """One of our tables with its caption."""
+    head = ("Variant", *table.columns)
+    lines = [_line(head), _line((":--", *("--:" for _ in table.columns)))]
+    for row in table.rows:
+        name = escape(row.name) + (f" ({escape(row.detail)})" if row.detail else "")
+        lines.append(_line((name, *(escape(cell.full) for cell in row.cells))))
+    caption = "  \n".join(escape(sentence) for sentence in table.caption)
+    return "\n".join(lines) + (f"\n\n{caption}" if caption else "")
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _verdict(report: Report) -> str:
+    lines = [f"**{MARKS[status(report)]}** {escape(verdict(report))}"]
+    for goal in goals(report):
+        remedy = f" {escape(goal.remedy)}" if goal.remedy and goal.status != "pass" else ""
+        mark = MARKS.get(goal.status, goal.status)
+        lines.append(f"- **{escape(mark)}** {escape(goal.sentence)}{remedy}")
+    return lines[0] + ("\n\n" + "\n".join(lines[1:]) if lines[1:] else "")
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is, on one line, in Markdown and in its tables."""
+    flat = " ".join(text.split())
+    return _MARKUP.sub(lambda found: _ESCAPES.get(found.group(), "\\" + found.group()), flat)
+
+
+_ESCAPES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}

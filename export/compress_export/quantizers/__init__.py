@@ -1,0 +1,1 @@
+"""Writers of quantised graphs, one file each."""

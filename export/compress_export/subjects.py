@@ -1,0 +1,192 @@
+"""Finds what an export is about: the student, its images, its teacher, its baseline."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from compress.data.dataset import Dataset
+from compress.data.open import open_dataset
+from compress.distill.teacher import load_teacher
+from compress.errors import ArtifactError, CompressError, ExportError, ModelError, UsageError
+from compress.models.checkpoint import LoadedModel, load_checkpoint
+from compress.models.reference import source_sha256
+from compress.preprocess import Preprocessing
+from compress.progress import Progress
+from compress.settings import Export, Network, Run, Splitting, Teaching
+from compress.training.trainee import build_network
+from compress_export.bundle import BASELINE, STUDENT, TEACHER
+
+_NO_TEACHER = "none"
+_PRETRAINED = ("torchvision:", "timm:")
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What is exported.
+
+    Attributes:
+        models: by role, in the order of the bundle: teacher, student, baseline.
+        dataset: images for calibration, parity and evaluation.
+        notes: what the user should know about them.
+    """
+
+    models: Mapping[str, LoadedModel]
+    dataset: Dataset
+    notes: tuple[str, ...]
+
+
+def find_subjects(
+    subject: str, settings: Export, network: Network, run: Run, progress: Progress
+) -> Subjects:
+    """Load the student from its folder or reference, and all that belongs to it.
+
+    Raises:
+        ExportError: an .onnx file, or a teacher that is not where the manifest says.
+        ModelError: other classes than the data's.
+        ArtifactError: other images than those it was trained on, under the same name.
+    """
+    if subject.endswith(".onnx"):
+        raise ExportError(
+            f"{subject}: expected a checkpoint folder or a torch network, found an ONNX file; "
+            "quantising a foreign ONNX file is not supported yet"
+        )
+    if Path(subject).is_dir():
+        student = load_checkpoint(Path(subject))
+        dataset, notes = _open_data(student, run, progress)
+        baseline = _find_baseline(Path(subject), student)
+    else:
+        dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+        student, notes = _load_foreign(subject, network, dataset, run)
+        baseline = None
+    _check_classes(student, dataset)
+    found = {
+        TEACHER: _find_teacher(settings, student, dataset, run),
+        STUDENT: student,
+        BASELINE: baseline,
+    }
+    models = {role: model for role, model in found.items() if model is not None}
+    return Subjects(models, dataset, notes)
+
+
+def _open_data(
+    student: LoadedModel, run: Run, progress: Progress
+) -> tuple[Dataset, tuple[str, ...]]:
+    """The images named, or those of the manifest in the very same splits."""
+    record = student.manifest["data"]
+    if run.data is None or Path(run.data).resolve() == Path(record["reference"]).resolve():
+        splitting = Splitting(
+            seed=record["seed"],
+            val_fraction=record["val_fraction"],
+            test_fraction=record["test_fraction"],
+            max_bad=record["max_bad"],
+            resize=record["resize"],
+        )
+        dataset = open_dataset(record["reference"], **splitting, progress=progress)
+        if dataset.fingerprint != record["fingerprint"]:
+            raise ArtifactError(
+                f"{record['reference']}: expected the images that {student.name} was trained on "
+                f"({record['fingerprint'][:12]}…), found others ({dataset.fingerprint[:12]}…), "
+                "so its training images could be among the test images; "
+                "restore them, or give other ones with --data"
+            )
+        return dataset, ()
+    dataset = open_dataset(run.data, **run.splitting(), progress=progress)
+    if dataset.fingerprint == record["fingerprint"]:
+        return dataset, ()
+    note = (
+        f"calibrated and measured on {dataset.name}, trained on {record['reference']}: "
+        "make sure that the test images were not among the training images"
+    )
+    return dataset, (note,)
+
+
+def _load_foreign(
+    subject: str, network: Network, dataset: Dataset, run: Run
+) -> tuple[LoadedModel, tuple[str, ...]]:
+    """A network from a zoo or the user's file, with given or pretrained weights."""
+    if network.weights is None and not network.pretrained:
+        raise UsageError(
+            f"{subject}: expected a checkpoint folder or a network with weights; "
+            "give a folder that compress train or distill wrote, --weights FILE, or --pretrained"
+        )
+    built, _ = build_network(subject, network, dataset, run, run.seed)
+    model = LoadedModel(
+        module=built.module.cpu().eval(),
+        preprocessing=built.preprocessing,
+        classes=dataset.classes,
+        name=subject,
+        sha256="",
+        manifest={},
+    )
+    return model, built.notes
+
+
+def _find_baseline(folder: Path, student: LoadedModel) -> LoadedModel | None:
+    """The same student trained without a teacher, where there is one."""
+    name = student.manifest.get("baseline")
+    return load_checkpoint(folder / name) if name else None
+
+
+def _find_teacher(
+    settings: Export, student: LoadedModel, dataset: Dataset, run: Run
+) -> LoadedModel | None:
+    """The teacher asked for, or the one in the student's manifest."""
+    if settings.teacher == _NO_TEACHER:
+        return None
+    if settings.teacher is not None:
+        return _load_named(settings.teacher, dataset, run)
+    record = student.manifest.get("teacher")
+    if record is None:
+        return None
+    try:
+        teacher = _load_recorded(record, dataset, run)
+    except CompressError as error:
+        raise ExportError(
+            f"teacher {record['reference']} of {student.name}: expected it where it was when it "
+            f"taught ({error}); give --teacher FOLDER, or --teacher none to leave it out"
+        ) from error
+    if teacher.sha256 != record["sha256"]:
+        raise ExportError(
+            f"teacher {record['reference']} of {student.name}: its weights have changed since it "
+            "taught; give --teacher FOLDER to compare with another one, or --teacher none"
+        )
+    return teacher
+
+
+def _load_named(reference: str, dataset: Dataset, run: Run) -> LoadedModel:
+    """The teacher that --teacher names."""
+    if not Path(reference).is_dir() and not reference.startswith(_PRETRAINED):
+        raise UsageError(
+            f"--teacher {reference}: expected a checkpoint folder, torchvision:NAME or timm:NAME "
+            f"with weights of its own, or {_NO_TEACHER}"
+        )
+    return load_teacher(Teaching(teacher=reference), dataset, run)
+
+
+def _load_recorded(record: Mapping[str, Any], dataset: Dataset, run: Run) -> LoadedModel:
+    """Rebuild a teacher from the manifest's "teacher" field."""
+    if record["folder"]:
+        return load_checkpoint(Path(record["folder"]))
+    expected = record.get("source_sha256")
+    if expected and source_sha256(record["reference"]) != expected:
+        raise ModelError(f"{record['reference']} is another file now")
+    preprocessing = Preprocessing.from_dict(record["preprocessing"])
+    height, width = preprocessing.size
+    teaching = Teaching(
+        teacher=record["reference"],
+        teacher_weights=Path(record["weights"]) if record["weights"] else None,
+        teacher_args=json.dumps(record["args"]),
+        teacher_size=height if height == width else None,
+    )
+    return replace(load_teacher(teaching, dataset, run), preprocessing=preprocessing)
+
+
+def _check_classes(model: LoadedModel, dataset: Dataset) -> None:
+    if model.classes != dataset.classes:
+        raise ModelError(
+            f"{model.name}: expected the classes of {dataset.name} ({len(dataset.classes)}: "
+            f"{', '.join(dataset.classes[:5])}, …), found {len(model.classes)}: "
+            f"{', '.join(model.classes[:5])}, …; give the images it was trained on with --data"
+        )

@@ -1,0 +1,274 @@
+"""compress bench from files to report, and the bad inputs that it refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import bench_models
+from compress.errors import ArtifactError, BenchError, UsageError
+from compress.settings import Bench, Run
+from compress_bench.bare_files import balanced, data_files
+from compress_bench.bundle import find_files
+from compress_bench.recipe import bench
+
+QUICK = Bench(profile="quick")
+GOALS = {
+    "student": {
+        "size": {"max": "1 MB"},
+        "accuracy": {"max_drop": "20 pt", "vs": "teacher"},
+        "latency.p50": {"max": "10 s"},
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return bench_models.write_bundle(tmp_path_factory.mktemp("bench") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def report(bundle):
+    return bench(
+        [bundle], settings=Bench(profile="quick", processes=3), run=Run(threads=1), goals=GOALS
+    )
+
+
+def copy(bundle, tmp_path):
+    return Path(shutil.copytree(bundle, tmp_path / "bundle"))
+
+
+def rewrite(folder, change):
+    content = json.loads((folder / "bundle.json").read_text())
+    change(content)
+    (folder / "bundle.json").write_text(json.dumps(content))
+
+
+# ------------------------------------------------------------------------------- end to end
+
+
+def test_a_bundle_becomes_a_report_that_json_can_hold(report):
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert (report["kind"], report["schema"]) == ("report", 1)
+    assert list(report["variants"]) == ["teacher", "student", "baseline", "student_int8"]
+    assert report["machine"]["emulated"] is False
+    assert report["settings"]["reference"] == "teacher"
+    assert report["data"] == {"reference": "thirds", "n": 60, "classes": list(bench_models.CLASSES)}
+    assert report["history"] == {"student": [{"epoch": 1, "loss": 0.5}]}
+    assert "an advice of export" in report["notes"]
+
+
+def test_every_variant_has_each_measure(report):
+    for name, fields in report["variants"].items():
+        samples = fields["samples_seconds"]
+        assert len(samples) == 3
+        assert fields["latency"]["n"] == sum(len(process) for process in samples) >= 3 * 8 * 5
+        low, value, high = (fields["latency"]["p50"][key] for key in ("low", "value", "high"))
+        assert low < value < high
+        assert fields["cold_start"]["session_seconds"] > 0
+        assert fields["size_bytes"] > 0 and fields["parameters"] == 108
+        assert (fields["speedup"] is None) == (name == "teacher")
+
+
+def test_accuracy_is_that_of_the_deployed_file_on_this_machine(report):
+    found = {name: fields["accuracy"]["value"] for name, fields in report["variants"].items()}
+    assert found["teacher"] == found["student"] == 1.0
+    assert found["student_int8"] < 0.9  # it was made wrong
+    confusion = np.array(report["variants"]["student_int8"]["confusion"])
+    assert confusion.trace() / confusion.sum() == pytest.approx(found["student_int8"])
+
+
+def test_the_reference_is_measured_against_its_own_copy(report):
+    control = report["resolution"]
+    assert control["ratio_low"] < control["ratio_high"]
+    assert control["smallest_difference"] >= 0.02
+    assert len(control["samples_seconds"]) == 3
+
+
+def test_the_verdict_covers_each_goal(report):
+    assert report["verdict"]["status"] == "pass"
+    assert [goal["metric"] for goal in report["verdict"]["goals"]] == [
+        "size",
+        "accuracy",
+        "latency.p50",
+    ]
+
+
+def test_images_seen_differently_carry_a_picture(report):
+    first = report["disagreements"][0]
+    assert first["predictions"]["teacher"] != first["predictions"]["student_int8"]
+    assert first["png"].startswith("iVBORw0KGgo")
+
+
+def test_distilled_is_compared_with_trained_alone(report):
+    assert report["comparison"]["vs"] == "baseline"
+    assert report["comparison"]["low"] > 0  # the baseline was made wrong
+
+
+def test_bare_files_are_measured_without_images(tmp_path):
+    slow = bench_models.write_model(tmp_path / "big net.onnx", extra=64)
+    fast = bench_models.write_model(
+        tmp_path / "small.int8.onnx",
+        metadata={"compress.parameters": "108", "compress.precision": "int8"},
+    )
+    found = bench(
+        [slow, fast],
+        settings=Bench(profile="quick", processes=1, reference="small_int8"),
+        run=Run(threads=1),
+        goals={"big_net": {"latency.p50": {"max": "1 s"}}},
+    )
+    assert list(found["variants"]) == ["big_net", "small_int8"]
+    small = found["variants"]["small_int8"]
+    assert (small["parameters"], small["precision"], small["accuracy"]) == (108, "int8", None)
+    assert found["variants"]["big_net"]["parameters"] is None
+    assert found["data"]["n"] == 0 and found["disagreements"] == []
+    # One process has no interval, so that even a wide goal stays open.
+    assert found["verdict"]["status"] == "inconclusive"
+    json.dumps(found, allow_nan=False)
+
+
+def test_bare_files_meet_the_test_images_of_the_data(tmp_path):
+    images, labels = bench_models.images(90)
+    data = tmp_path / "images.npz"
+    np.savez(
+        data,
+        x_train=images[:60],
+        y_train=labels[:60],
+        x_test=images[60:],
+        y_test=labels[60:],
+    )
+    model = bench_models.write_model(tmp_path / "model.onnx")
+    found = bench(
+        [model], settings=Bench(profile="quick", processes=1), run=Run(threads=1, data=str(data))
+    )
+    assert found["data"]["n"] == 30
+    assert found["variants"]["model"]["accuracy"]["value"] == 1.0
+    assert any("(x - 128) / 64 at 6 x 6 px was assumed" in note for note in found["notes"])
+
+    wide = bench_models.write_model(tmp_path / "wide.onnx", classes=6)
+    with pytest.raises(BenchError, match=r"wide: expected 3 classes .* found 6 outputs"):
+        bench([wide], settings=QUICK, run=Run(threads=1, data=str(data)))
+
+
+# ------------------------------------------------------------------------------- bad inputs
+
+
+def refused(subjects, error, message, **settings):
+    with pytest.raises(error, match=message):
+        bench(subjects, settings=Bench(profile="quick", **settings), run=Run(threads=1))
+
+
+def test_a_file_that_changed_after_export_is_refused(bundle, tmp_path):
+    folder = copy(bundle, tmp_path)
+    bench_models.write_model(folder / "student.onnx", wrong=1.0)
+    refused([folder], ArtifactError, r"student\.onnx: sha256 differs from bundle\.json")
+
+
+@pytest.mark.parametrize("name", ["evaluation.npz", "golden.npz", "student.int8.onnx"])
+def test_a_missing_file_is_named(bundle, tmp_path, name):
+    folder = copy(bundle, tmp_path)
+    (folder / name).unlink()
+    refused([folder], ArtifactError, rf"{name}: named in bundle\.json but missing")
+
+
+def test_a_missing_field_is_named(bundle, tmp_path):
+    folder = copy(bundle, tmp_path)
+    rewrite(folder, lambda content: content["variants"]["student"].pop("sha256"))
+    refused([folder], ArtifactError, r"bundle\.json: field sha256 is missing")
+
+
+def test_a_bundle_names_no_file_outside_of_it(bundle, tmp_path):
+    folder = copy(bundle, tmp_path)
+    rewrite(folder, lambda content: content["variants"]["student"].update(file="../x.onnx"))
+    refused([folder], ArtifactError, "expected a plain file name")
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    refused([tmp_path], ArtifactError, r"bundle\.json: no such file")
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path):
+    refused([tmp_path / "absent.onnx"], ArtifactError, r"absent\.onnx: no such file or folder")
+
+
+def test_another_number_of_classes_is_refused_with_both_numbers(tmp_path):
+    folder = bench_models.write_bundle(tmp_path / "bundle", classes=6)
+    refused([folder], BenchError, r"teacher: expected 3 classes .* found 6 outputs")
+
+
+def test_outputs_that_are_not_numbers_are_refused_by_name(tmp_path):
+    folder = bench_models.write_bundle(tmp_path / "bundle", broken=True)
+    refused([folder], BenchError, r"student: expected finite outputs, found NaN or infinity")
+
+
+def test_outputs_that_are_not_numbers_are_refused_without_images(tmp_path):
+    model = bench_models.write_model(tmp_path / "student.onnx", wrong=np.nan)
+    refused([model], BenchError, r"student: .* NaN or infinity for random pixels")
+
+
+@pytest.mark.parametrize("keep", [0, 100])
+def test_a_file_that_is_cut_off_is_refused_in_one_sentence(tmp_path, keep):
+    model = bench_models.write_model(tmp_path / "student.onnx")
+    model.write_bytes(model.read_bytes()[:keep])
+    with pytest.raises(BenchError, match="expected an ONNX file") as caught:
+        bench([model], settings=QUICK, run=Run(threads=1))
+    assert str(caught.value).startswith("student")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_goal_for_no_variant_is_refused_before_measuring(bundle):
+    goals = {"student_int4": {"size": {"max": "1 MB"}}}
+    with pytest.raises(UsageError, match='did you mean "student_int8"'):
+        bench([bundle], settings=QUICK, run=Run(threads=1), goals=goals)
+
+
+def test_a_reference_that_is_no_variant_is_refused(bundle):
+    refused([bundle], UsageError, 'did you mean "teacher"', reference="techer")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    (tmp_path / "other").mkdir()
+    paths = [tmp_path / "m.onnx", tmp_path / "other" / "m.onnx"]
+    for path in paths:
+        path.touch()
+    with pytest.raises(UsageError, match="rename one of them"):
+        find_files(paths)
+
+
+def test_weights_in_a_file_beside_count_as_size(tmp_path):
+    path = bench_models.write_model(tmp_path / "model.onnx", extra=64)
+    onnx.save_model(
+        onnx.load(path),
+        tmp_path / "split.onnx",
+        save_as_external_data=True,
+        location="weights of it.data",
+        size_threshold=0,
+    )
+    (beside,) = data_files(tmp_path / "split.onnx")
+    assert beside.name == "weights of it.data"
+    assert data_files(path) == []
+
+
+def test_a_cut_of_the_images_keeps_the_classes_balanced():
+    labels = np.repeat([0, 1, 2], [30, 30, 30])
+    chosen = balanced(labels, 30)
+    assert len(chosen) == 30
+    assert np.bincount(labels[chosen]).tolist() == [10, 10, 10]
+
+
+def test_no_part_of_bench_loads_torch_or_onnx():
+    program = (
+        "import importlib, pkgutil, sys, compress_bench\n"
+        "for module in pkgutil.walk_packages(compress_bench.__path__, 'compress_bench.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print(sorted({'torch', 'torchvision', 'onnx'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert found.stdout.strip() == "[]", found.stderr

@@ -1,0 +1,202 @@
+"""The runner in its own process, as a board would run it."""
+
+import ast
+import base64
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench_models
+import compress.preprocess
+from compress.errors import BenchError
+from compress.preprocess import preprocess
+from compress_bench import runner
+from compress_bench.targets.local import stream
+
+
+def job(kind, paths, **changes):
+    fields = {
+        "kind": kind,
+        "threads": 1,
+        "batch_size": 1,
+        "seed": 0,
+        "rounds": 2,
+        "block_seconds": 0.001,
+        "block_inferences": 5,
+        "warm_up_seconds": 0.02,
+        "models": [
+            {"variant": name, "path": str(path), "shape": [1, bench_models.SIDE, bench_models.SIDE]}
+            for name, path in paths.items()
+        ],
+    }
+    return fields | changes
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return bench_models.write_model(tmp_path_factory.mktemp("runner") / "small.onnx")
+
+
+def source():
+    return Path(runner.__file__).read_text()
+
+
+def test_the_runner_and_its_preprocessing_are_of_python_3_8():
+    for text in (source(), Path(compress.preprocess.__file__).read_text()):
+        ast.parse(text, feature_version=(3, 8))
+
+
+def test_the_runner_needs_numpy_and_onnxruntime_and_nothing_else():
+    found = set()
+    for node in ast.walk(ast.parse(source())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    assert found - set(sys.stdlib_module_names) == {"numpy", "onnxruntime"}
+
+
+def test_each_round_has_one_block_of_each_model_in_changing_order(model):
+    names = ["a", "b", "c", "d"]
+    events = list(stream(job("latency", dict.fromkeys(names, model), rounds=6)))
+    rounds = [event for event in events if event["event"] == "round"]
+    orders = [tuple(block["variant"] for block in event["blocks"]) for event in rounds]
+    assert len(rounds) == 6
+    assert all(sorted(order) == names for order in orders)
+    assert len(set(orders)) > 1
+    for event in rounds:
+        for block in event["blocks"]:
+            assert len(block["samples_ns"]) >= 5
+            assert 0 < sum(block["samples_ns"]) <= block["wall_ns"]
+
+
+def test_the_first_two_inferences_are_kept_apart_and_warming_up_takes_three_more(model):
+    events = list(stream(job("latency", {"a": model})))
+    (warm_up,) = (event for event in events if event["event"] == "warm_up")
+    assert warm_up["first_seconds"] > 0 and warm_up["second_seconds"] > 0
+    assert warm_up["runs"] >= 5
+
+
+def test_the_same_seed_gives_the_same_order(model):
+    def order(seed):
+        events = stream(job("latency", dict.fromkeys("abcd", model), seed=seed, rounds=5))
+        return [[b["variant"] for b in e["blocks"]] for e in events if e["event"] == "round"]
+
+    assert order(3) == order(3) != order(4)
+
+
+def test_spinning_is_off_and_unknown_settings_are_skipped_and_said(model):
+    settings = {"no_such_attribute": 1, "enable_cpu_mem_arena": False}
+    events = list(stream(job("inspect", {"a": model}, session=settings)))
+    (session,) = (event for event in events if event["event"] == "session")
+    assert session["skipped"] == ["no_such_attribute"]
+    assert session["applied"] == {
+        "session.intra_op.allow_spinning": "0",
+        "enable_cpu_mem_arena": False,
+    }
+
+
+def test_inspect_tells_machine_shapes_and_metadata(tmp_path):
+    path = bench_models.write_model(tmp_path / "m.onnx", metadata={"compress.parameters": "7"})
+    events = {event["event"]: event for event in stream(job("inspect", {"a": path}))}
+    assert events["model"]["inputs"][0]["shape"] == ["batch", 1, 6, 6]
+    assert events["model"]["outputs"][0]["shape"] == ["batch", 3]
+    assert events["model"]["metadata"] == {"compress.parameters": "7"}
+    assert events["machine"]["cores"] >= 1
+    assert events["hello"]["numpy"] == np.__version__
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counters are Linux's")
+def test_memory_is_what_the_model_adds_in_a_fresh_process(tmp_path, model):
+    large = bench_models.write_model(tmp_path / "large.onnx", extra=1500)  # 9 MB of weights
+    found = {}
+    for name, path in {"small": model, "large": large}.items():
+        events = {event["event"]: event for event in stream(job("memory", {name: path}))}
+        found[name] = events["memory"]
+        assert events["session"]["seconds"] > 0 and found[name]["first_seconds"] > 0
+        assert found[name]["finite"] is True
+    grown = found["large"]["model_bytes"] - found["small"]["model_bytes"]
+    assert 9_000_000 < grown < 60_000_000
+
+
+@pytest.mark.parametrize("batch", ["batch", 7])
+def test_predictions_are_those_of_onnxruntime_in_this_process(tmp_path, batch):
+    import onnxruntime
+
+    path = bench_models.write_model(tmp_path / "m.onnx", batch=batch)
+    images, labels = bench_models.images(25)  # not a multiple of 7: the last batch is padded
+    np.savez(tmp_path / "evaluation.npz", images=images, labels=labels)
+    request = job(
+        "predict",
+        {"a": path},
+        evaluation=str(tmp_path / "evaluation.npz"),
+        preprocess=compress.preprocess.__file__,
+    )
+    request["models"][0]["preprocessing"] = bench_models.SPEC.to_dict()
+    (event,) = (event for event in stream(request) if event["event"] == "logits")
+    logits = np.frombuffer(base64.b64decode(event["float32"]), "<f4").reshape(event["shape"])
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    rows = 25 if batch == "batch" else 1
+    inputs = preprocess(images, bench_models.SPEC)
+    if rows == 25:
+        np.testing.assert_allclose(logits, session.run(None, {"input": inputs})[0], rtol=1e-5)
+    assert logits.shape == (25, 3)
+    assert (logits.argmax(axis=1) == labels).all()
+
+
+def test_a_fixed_batch_that_differs_is_refused_with_both_numbers(tmp_path):
+    path = bench_models.write_model(tmp_path / "m.onnx", batch=4)
+    with pytest.raises(BenchError, match=r"fixed at 4, found batch size 1; .*--batch-size 4"):
+        list(stream(job("latency", {"a": path})))
+
+
+def test_a_runner_that_is_killed_names_the_model_it_was_busy_with(model):
+    with pytest.raises(BenchError, match=r"busy \(.*\): .* killed by SIGKILL"):
+        for event in stream(job("latency", {"busy": model}, rounds=100_000)):
+            if event["event"] == "hello":
+                pid = event["pid"]
+            if event["event"] == "round" and event["round"] == 1:
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_runner_that_cannot_start_leaves_its_last_words(monkeypatch, model):
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    with pytest.raises(BenchError, match=r"the runner: .* ended with status 1; its last words: \S"):
+        list(stream(job("inspect", {"a": model})))
+
+
+def test_leaving_the_events_ends_the_process(model):
+    events = stream(job("latency", {"a": model}, rounds=100_000))
+    pid = next(events)["pid"]
+    events.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_an_interrupt_while_listening_ends_the_process(model):
+    events = stream(job("latency", {"a": model}, rounds=100_000))
+    pid = next(events)["pid"]
+    with pytest.raises(KeyboardInterrupt):
+        events.throw(KeyboardInterrupt())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_libraries_print_does_not_reach_the_events(model):
+    program = (
+        "import os, sys; sys.argv = ['runner']; sys.path.insert(0, sys.argv[0]);"
+        "from compress_bench import runner; emit = runner.open_output();"
+        "print('noise', flush=True); os.write(1, b'more noise'); emit({'event': 'done'})"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    assert found.stdout == '{"event": "done"}\n'
+    assert "more noise" in found.stderr

@@ -1,0 +1,73 @@
+import json
+import sys
+
+import pytest
+
+from compress.errors import ArtifactError, MissingExtraError
+from compress.progress import Progress
+from compress_bench.report import load_report, render_html, write_report
+from report_sample import build_report
+
+
+class Listener(Progress):
+    """Keeps what is said."""
+
+    def __init__(self):
+        super().__init__(quiet=True)
+        self.said = []
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+
+def test_three_files_are_written_and_the_json_reads_back(tmp_path):
+    report = build_report()
+    paths = write_report(report, tmp_path / "out")
+    assert [path.name for path in paths] == ["report.json", "report.md", "report.html"]
+    assert load_report(tmp_path / "out") == report
+    assert load_report(tmp_path / "out" / "report.json") == report
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        path.name for path in paths
+    )
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_without_the_extra_json_and_markdown_are_written_and_the_way_is_said(
+    tmp_path, monkeypatch, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    listener = Listener()
+    paths = write_report(build_report(), tmp_path, listener)
+    assert [path.name for path in paths] == ["report.json", "report.md"]
+    assert listener.said == [
+        f"report.html is not written: {package} is not installed; "
+        "install it with: pip install 'edge-compress[report]'"
+    ]
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_the_page_names_the_missing_package(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=package):
+        render_html(build_report())
+
+
+def test_another_json_is_refused(tmp_path):
+    path = tmp_path / "bundle.json"
+    path.write_text(json.dumps({"schema": 1, "kind": "bundle"}))
+    with pytest.raises(ArtifactError, match="expected a report, found bundle"):
+        load_report(path)
+
+
+def test_importing_the_views_imports_neither_matplotlib_nor_jinja2():
+    import subprocess
+
+    code = (
+        "import sys, compress_bench.report;"
+        "print({'matplotlib', 'jinja2', 'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
+    )
+    env = {"PYTHONPATH": "benchmarks:."}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
+    )
+    assert result.stdout.strip() == "set()"
