@@ -5,7 +5,7 @@ Everything here goes to standard error, so that standard output holds results on
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
@@ -41,6 +41,11 @@ class Progress:
         """One sentence about what happens now."""
         if not self.quiet:
             self.console.print(sentence, markup=False)
+
+    def say_all(self, sentences: Iterable[str]) -> None:
+        """Several sentences, each on a line of its own."""
+        for sentence in sentences:
+            self.say(sentence)
 
     def detail(self, sentence: str) -> None:
         """One sentence for those who asked for more."""

@@ -79,14 +79,14 @@ def read_settings(recipe: Path) -> dict[str, Any]:
 
 
 def settings_of(*parts: Any) -> dict[str, Any]:
-    """One flat mapping of several settings classes; where they go is not a setting."""
+    """One flat mapping of several settings classes; where results go is not a setting."""
     merged: dict[str, Any] = {}
     for part in parts:
         merged |= asdict(part)
-    return {key: value for key, value in merged.items() if key not in _NOT_SETTINGS}
+    return {key: plain(value) for key, value in merged.items() if key not in _NOT_SETTINGS}
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # dict in, dict out; lists and scalars likewise
     """Settings as YAML and JSON hold them: paths as text, tuples as lists."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

@@ -140,9 +140,9 @@ def test_a_difference_within_what_equal_models_show_is_not_declared():
 def test_networks_that_agree_on_twenty_images_are_not_certainly_equal():
     right = np.ones(20, dtype=bool)
     found = matched_difference(right, right)
-    # Bonett & Price with no discordant pair: 1.96 * sqrt((1/22 + 1/22) / 22) = 0.126.
+    # With the two imaginary images: variance 2/21 of 22, t(0.975, 21) = 2.0796.
     assert found.value == 0.0
-    assert found.high == pytest.approx(0.126, abs=0.004)
+    assert found.high == pytest.approx(2.0796 * math.sqrt(2 / 21 / 22), rel=1e-4)
     assert found.low == -found.high
 
 
@@ -150,11 +150,11 @@ def test_paired_difference_counts_only_images_on_which_the_two_differ():
     a, b = np.ones(100, dtype=bool), np.ones(100, dtype=bool)
     b[:9], a[9:10] = False, False
     found = matched_difference(a, b)
-    # discordant 9 and 1, each plus one: (10 - 2) / 102, variance (12 - 64/102) / 102^2
-    center, half = 8 / 102, 1.96 * math.sqrt(12 - 64 / 102) / 102
+    # Discordant 9 and 1, each plus one: sum 8, squares 12, n 102; t(0.975, 101) = 1.98373.
+    center, half = 8 / 102, 1.98373 * math.sqrt((12 - 64 / 102) / 101 / 102)
     assert found.value == pytest.approx(0.08)
-    assert found.low == pytest.approx(center - half, abs=5e-4)
-    assert found.high == pytest.approx(center + half, abs=5e-4)
+    assert found.low == pytest.approx(center - half, abs=1e-6)
+    assert found.high == pytest.approx(center + half, abs=1e-6)
 
 
 def _simulated_processes(rng, *, spread=0.03, processes=5, samples=60):

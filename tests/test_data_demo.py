@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from compress.data import build_demo, demo
+from compress.data import build_demo, demo, fashion_mnist
 from compress.data.fashion_mnist import DEBIAN_FOLDER, read_labelled
 from compress.data.open import open_dataset
 from compress.errors import DataError
@@ -109,6 +109,16 @@ def test_other_images_make_the_script_fail(tmp_path):
     assert run.returncode == 1
     assert "expected images that give the fingerprint" in run.stderr
     assert not out.exists()
+
+
+def test_the_full_set_is_also_found_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "edge-compress" / "torchvision" / "FashionMNIST"
+    folder.mkdir(parents=True)
+    write_idx(folder / "raw", train=40)
+    dataset = open_dataset("fashion-mnist")
+    assert [len(dataset.split(s)) for s in ("train", "validation", "test")] == [30, 10, 20]
 
 
 def test_packed_and_unpacked_idx_files_read_alike(source):

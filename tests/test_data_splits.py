@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.data.splits import Cut, order_of_indices, order_of_names, take
@@ -23,6 +23,7 @@ def cut_names(names: list[str], seed: int, fraction: float) -> set[str]:
     return {names[i] for i in go}
 
 
+@settings(deadline=None)
 @given(labels_of_pairs, fractions, st.integers(0, 2**31))
 def test_a_cut_is_disjoint_complete_and_sorted(labels, fraction, seed):
     stay, go = take(CUT, labels, order_of_indices(len(labels), seed), fraction)
@@ -30,6 +31,7 @@ def test_a_cut_is_disjoint_complete_and_sorted(labels, fraction, seed):
     assert np.array_equal(stay, np.sort(stay)) and np.array_equal(go, np.sort(go))
 
 
+@settings(deadline=None)
 @given(labels_of_pairs, fractions, st.integers(0, 2**31))
 def test_a_cut_takes_the_share_of_each_class_but_never_all_or_none(labels, fraction, seed):
     _, go = take(CUT, labels, order_of_indices(len(labels), seed), fraction)
@@ -39,6 +41,7 @@ def test_a_cut_takes_the_share_of_each_class_but_never_all_or_none(labels, fract
         assert abs(taken - fraction * whole) <= 1
 
 
+@settings(deadline=None)
 @given(names_of_class, fractions, st.integers(0, 2**31), st.randoms())
 def test_a_cut_of_files_does_not_depend_on_their_order(names, fraction, seed, random):
     ordered = sorted(names)
@@ -47,6 +50,7 @@ def test_a_cut_of_files_does_not_depend_on_their_order(names, fraction, seed, ra
     assert cut_names(ordered, seed, fraction) == cut_names(shuffled, seed, fraction)
 
 
+@settings(deadline=None)
 @given(names_of_class, st.text("QRS", min_size=1), fractions, st.integers(0, 2**31))
 def test_a_file_that_is_added_moves_at_most_one_other(names, new, fraction, seed):
     before = cut_names(sorted(names), seed, fraction)

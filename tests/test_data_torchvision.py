@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from compress.data import fashion_mnist
 from compress.data.indexed import IndexedImages, collect
 from compress.data.open import open_dataset
 from compress.data.torchvision_set import parse
@@ -124,6 +125,20 @@ def test_items_in_palette_grey_and_colour_give_one_kind_of_batch():
     items = [(colour, 0), (colour.convert("L"), 1), (colour.quantize(8), 1)]
     found = collect(items, "torchvision:X", SILENT)
     assert [one.grey for one in found.scanned] == [False, True, False]
-    batch = IndexedImages(items, 3, "crop").batch(np.array([2, 1, 0]), (4, 4))
+    batch = IndexedImages("torchvision:X", items, 3, "crop").batch(np.array([2, 1, 0]), (4, 4))
     assert np.array_equal(batch[2], np.asarray(colour))
     assert np.array_equal(batch[1], np.asarray(colour.convert("L").convert("RGB")))
+
+
+def test_a_file_of_a_set_that_disappears_is_named(imagenette):
+    dataset = open_dataset(f"torchvision:Imagenette?root={imagenette}")
+    for path in (imagenette / "imagenette2/val").rglob("*.jpeg"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"Imagenette.*as item 0, found .*0\.jpeg"):
+        dataset.test.images.batch(np.arange(1), (9, 9))
+
+
+def test_fashion_mnist_that_is_nowhere_says_where_it_may_be_put(tmp_path, monkeypatch):
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path)
+    with pytest.raises(DataError, match=r"cannot be downloaded \(.*apt install dataset-fashion-"):
+        open_dataset("fashion-mnist")

@@ -39,7 +39,7 @@ def bench(
     Args:
         subjects: a bundle folder, or ONNX files.
         settings: what to measure; its goals file goes before `goals`.
-        run: data (for files without a bundle), seed and threads.
+        run: data (for files without a bundle), seed, and threads: one if not given.
         goals: a recipe's goals section.
         progress: where progress is shown.
 
@@ -61,7 +61,7 @@ def bench(
         found, machine = _open(subjects, settings, run, Path(scratch), limits, progress)
         bed = measure.Bed(
             target=local.stream,
-            threads=run.threads or machine["cores"],
+            threads=run.threads or 1,
             batch_size=settings.batch_size,
             seed=run.seed,
             profile=profile,
@@ -118,6 +118,9 @@ def _open(
         for variant in found.variants:
             bundle.check_fit(variant, described[variant.name], images.classes, images.reference)
         found = replace(found, images=images, notes=(*found.notes, *notes))
+    elif found.images is not None and run.data not in (None, found.images.reference):
+        note = f"accuracy is of the bundle's own test images, not of --data {run.data}"
+        found = replace(found, notes=(*found.notes, note))
     return found, machine
 
 

@@ -231,7 +231,7 @@ def matched_difference(a_right: NDArray[Any], b_right: NDArray[Any]) -> Estimate
         b_right: whether b is right, bool [N].
 
     Source: Bonett & Price, Adjusted Wald confidence interval for a difference of binomial
-    proportions based on paired data, J. Educ. Behav. Stat. 37 (2012).
+    proportions based on paired data, J. Educ. Behav. Stat. 37 (2012), with Student's quantile.
     """
     a, b = np.asarray(a_right, dtype=np.float64), np.asarray(b_right, dtype=np.float64)
     bounds = paired_difference(np.append(a, [1, 0]), np.append(b, [0, 1]))

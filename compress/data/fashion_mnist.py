@@ -54,9 +54,10 @@ def _find() -> Path:
 
         fetch("FashionMNIST", cached.parent.parent)
     except (DataError, MissingExtraError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
         raise DataError(
             f"fashion-mnist: expected it in {DEBIAN_FOLDER} or {cached}, found neither, and it "
-            f"cannot be downloaded ({error}); apt install dataset-fashion-mnist, or connect"
+            f"cannot be downloaded ({reason}); apt install dataset-fashion-mnist, or connect"
         ) from error
     return cached
 

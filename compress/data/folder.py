@@ -151,7 +151,5 @@ def _bad_notes(reference: str, scan: Scan, max_bad: float) -> tuple[str, ...]:
 def _stray_notes(reference: str, listing: Listing) -> tuple[str, ...]:
     if not listing.strays:
         return ()
-    count = counted(len(listing.strays), "file")
-    return (
-        f"{reference}: passed over {count} that hold no image of a class ({some(listing.strays)})",
-    )
+    count = counted(len(listing.strays), "stray file")
+    return (f"{reference}: passed over {count} ({some(listing.strays)})",)

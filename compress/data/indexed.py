@@ -53,13 +53,15 @@ class IndexedImages:
     """Images of a set, decoded as they are asked for.
 
     Attributes:
+        name: the reference that the user gave.
         items: N images with their classes.
         channels: 1 or 3, for every batch.
         resize: "crop" or "stretch".
     """
 
-    def __init__(self, items: Items, channels: int, resize: Resize) -> None:
+    def __init__(self, name: str, items: Items, channels: int, resize: Resize) -> None:
         """Keep the set."""
+        self.name = name
         self.items = items
         self.channels = channels
         self.resize = resize
@@ -68,10 +70,14 @@ class IndexedImages:
         return len(self.items)
 
     def batch(self, indices: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """See `Images.batch`."""
+        """See `Images.batch`.
+
+        Raises:
+            DataError: an item that could be read when the set was opened cannot be any more.
+        """
         out = np.empty((len(indices), *size, self.channels), dtype=np.uint8)
         for i, index in enumerate(indices):
-            image = eight_bit(self.items[int(index)][0])
+            image, _ = _item(self.items, int(index), self.name)
             image = fit(image.convert("L" if self.channels == 1 else "RGB"), size, self.resize)
             out[i] = np.asarray(image).reshape(*size, self.channels)
         return out

@@ -63,6 +63,13 @@ def open_dataset(  # noqa: PLR0913 - the flags of --data, which every stage hand
     return _open_path(reference, reading)
 
 
+def absolute_data(reference: str) -> str:
+    """The same source of images, independent of the working folder: for manifests."""
+    if reference in _NAMES or reference.startswith("torchvision:"):
+        return reference
+    return str(Path(reference).expanduser().resolve())
+
+
 def _open_path(reference: str, reading: Reading) -> Dataset:
     path = Path(reference).expanduser()
     if reference and path.is_dir():

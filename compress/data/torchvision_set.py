@@ -62,7 +62,7 @@ def open_torchvision(reference: str, reading: Reading) -> Dataset:
         return dataset_of_arrays(reference, classes, arrays, reading, notes)
     pools = {
         split: Pool(
-            images=IndexedImages(sets[split], channels, reading.resize),
+            images=IndexedImages(reference, sets[split], channels, reading.resize),
             labels=part.labels,
             digests=[one.sha256 for one in part.scanned],
             order=order_of_indices(len(part.labels), reading.seed),
@@ -211,7 +211,7 @@ def _make(reference: str, factory: type[Any], given: Mapping[str, Any]) -> Items
             reason = error
     raise DataError(
         f"{reference}: expected the set in {given.get('root', 'its root')}, found none that can be "
-        f"opened or downloaded ({reason}); connect, or name the folder that holds it with ?root=DIR"
+        f"opened or downloaded ({' '.join(str(reason).split())}); connect, or name the folder that holds it with ?root=DIR"
     ) from reason
 
 

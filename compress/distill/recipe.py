@@ -62,7 +62,8 @@ def distill(
     load_method(teaching.method)  # a wrong name is refused before anything is read
     run = set_up_torch(run.resolved())
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
-    teacher = load_teacher(teaching, dataset, run)
+    progress.say_all(dataset.notes)
+    teacher = load_teacher(teaching, dataset, run, progress)
     settings = {"student": student, **settings_of(run, network, training, teaching)}
     settings |= {"data_fingerprint": dataset.fingerprint, "teacher_sha256": teacher.sha256}
     stage = open_stage(out, "distill", settings, result=MANIFEST, force=run.force)

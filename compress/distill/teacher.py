@@ -66,7 +66,7 @@ class Teacher:
         return logits.float()
 
 
-def load_teacher(teaching: Teaching, dataset: Dataset, run: Run) -> LoadedModel:
+def load_teacher(teaching: Teaching, dataset: Dataset, run: Run, progress: Progress) -> LoadedModel:
     """Find the teacher that the settings name, and hold its classes against the data's.
 
     Raises:
@@ -84,13 +84,16 @@ def load_teacher(teaching: Teaching, dataset: Dataset, run: Run) -> LoadedModel:
             "its training may not be finished: give that command again"
         )
     else:
-        model = _load_foreign(reference, teaching, dataset, run)
+        model = _load_foreign(teaching, dataset, run, progress)
     _check_classes(model, dataset)
     return _override_normalisation(model, teaching)
 
 
-def _load_foreign(reference: str, teaching: Teaching, dataset: Dataset, run: Run) -> LoadedModel:
+def _load_foreign(
+    teaching: Teaching, dataset: Dataset, run: Run, progress: Progress
+) -> LoadedModel:
     """A network from a zoo or the user's file, with the user's or the zoo's weights."""
+    reference = str(teaching.teacher)
     from_zoo = reference.startswith(("torchvision:", "timm:"))
     if teaching.teacher_weights is None and not from_zoo:
         raise UsageError(
@@ -110,6 +113,7 @@ def _load_foreign(reference: str, teaching: Teaching, dataset: Dataset, run: Run
         pretrained=teaching.teacher_weights is None,
     )
     built = build_model(spec)
+    progress.say_all(built.notes)
     preprocessing = built.preprocessing
     if preprocessing.resize == "crop":
         preprocessing = replace(preprocessing, resize=run.resize)

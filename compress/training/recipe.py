@@ -30,6 +30,7 @@ def train(
     out = run.require_out()
     run = set_up_torch(run.resolved())
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+    progress.say_all(dataset.notes)
     settings = {"model": model, **settings_of(run, network, training)}
     settings["data_fingerprint"] = dataset.fingerprint
     stage = open_stage(out, "train", settings, result=MANIFEST, force=run.force)

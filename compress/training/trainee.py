@@ -11,6 +11,7 @@ import torch
 
 from compress.artifacts import MANIFEST, read_json, write_with
 from compress.data.dataset import Dataset, Split
+from compress.data.open import absolute_data
 from compress.errors import UsageError
 from compress.intervals import wilson
 from compress.models.build import BuiltModel, ModelSpec, build_model
@@ -153,8 +154,7 @@ def train_network(trainee: Trainee, progress: Progress) -> dict[str, Any]:
     built, model = build_network(
         trainee.reference, trainee.network, trainee.dataset, trainee.run, trainee.seed
     )
-    for note in built.notes:
-        progress.say(f"{trainee.title}: {note}")
+    progress.say_all(built.notes)
     job = _job(trainee, built)
     history = fit(job, progress)
     manifest = {
@@ -194,7 +194,7 @@ def _job(trainee: Trainee, built: BuiltModel) -> Job:
 def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
     """What a later stage needs to open the same images in the same splits."""
     return {
-        "reference": dataset.name,
+        "reference": absolute_data(dataset.name),
         "fingerprint": dataset.fingerprint,
         "seed": run.seed,
         "val_fraction": run.val_fraction,

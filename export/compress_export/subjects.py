@@ -13,7 +13,7 @@ from compress.errors import ArtifactError, CompressError, ExportError, ModelErro
 from compress.models.checkpoint import LoadedModel, load_checkpoint
 from compress.models.reference import source_sha256
 from compress.preprocess import Preprocessing
-from compress.progress import Progress
+from compress.progress import SILENT, Progress
 from compress.settings import Export, Network, Run, Splitting, Teaching
 from compress.training.trainee import build_network
 from compress_export.bundle import BASELINE, STUDENT, TEACHER
@@ -62,7 +62,7 @@ def find_subjects(
         baseline = None
     _check_classes(student, dataset)
     found = {
-        TEACHER: _find_teacher(settings, student, dataset, run),
+        TEACHER: _find_teacher(settings, student, dataset, run, progress),
         STUDENT: student,
         BASELINE: baseline,
     }
@@ -130,13 +130,13 @@ def _find_baseline(folder: Path, student: LoadedModel) -> LoadedModel | None:
 
 
 def _find_teacher(
-    settings: Export, student: LoadedModel, dataset: Dataset, run: Run
+    settings: Export, student: LoadedModel, dataset: Dataset, run: Run, progress: Progress
 ) -> LoadedModel | None:
     """The teacher asked for, or the one in the student's manifest."""
     if settings.teacher == _NO_TEACHER:
         return None
     if settings.teacher is not None:
-        return _load_named(settings.teacher, dataset, run)
+        return _load_named(settings.teacher, dataset, run, progress)
     record = student.manifest.get("teacher")
     if record is None:
         return None
@@ -155,14 +155,14 @@ def _find_teacher(
     return teacher
 
 
-def _load_named(reference: str, dataset: Dataset, run: Run) -> LoadedModel:
+def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) -> LoadedModel:
     """The teacher that --teacher names."""
     if not Path(reference).is_dir() and not reference.startswith(_PRETRAINED):
         raise UsageError(
             f"--teacher {reference}: expected a checkpoint folder, torchvision:NAME or timm:NAME "
             f"with weights of its own, or {_NO_TEACHER}"
         )
-    return load_teacher(Teaching(teacher=reference), dataset, run)
+    return load_teacher(Teaching(teacher=reference), dataset, run, progress)
 
 
 def _load_recorded(record: Mapping[str, Any], dataset: Dataset, run: Run) -> LoadedModel:
@@ -180,7 +180,9 @@ def _load_recorded(record: Mapping[str, Any], dataset: Dataset, run: Run) -> Loa
         teacher_args=json.dumps(record["args"]),
         teacher_size=height if height == width else None,
     )
-    return replace(load_teacher(teaching, dataset, run), preprocessing=preprocessing)
+    # Silent: what there was to say of this teacher was said when it taught.
+    teacher = load_teacher(teaching, dataset, run, SILENT)
+    return replace(teacher, preprocessing=preprocessing)
 
 
 def _check_classes(model: LoadedModel, dataset: Dataset) -> None:
