@@ -98,6 +98,7 @@ def test_the_same_set_has_the_same_fingerprint(imagenette):
         ("ImageFolder", "give your folder's path as --data"),
         ("MNIST?root", r"expected torchvision:NAME\?key=value&key=value, found root"),
         ("EMNIST", r"missing 1 required positional argument: 'split'"),
+        ("EMNIST?split=latters", r"found another \(Unknown value 'latters' for argument split"),
         ("FakeData?sise=3", r"unexpected keyword argument 'sise'"),
         ("CIFAR10", r"found none that can be opened or downloaded \(<urlopen error no network>\)"),
     ],

@@ -12,6 +12,7 @@ from compress.data.cache import cache_folder
 from compress.data.dataset import Dataset
 from compress.data.demo import CLASSES
 from compress.data.reading import Reading
+from compress.data.wording import reason
 from compress.errors import DataError, MissingExtraError
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
@@ -54,10 +55,10 @@ def _find() -> Path:
 
         fetch("FashionMNIST", cached.parent.parent)
     except (DataError, MissingExtraError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
         raise DataError(
             f"fashion-mnist: expected it in {DEBIAN_FOLDER} or {cached}, found neither, and it "
-            f"cannot be downloaded ({reason}); apt install dataset-fashion-mnist, or connect"
+            f"cannot be downloaded ({reason(error.__cause__ or error)}); "
+            "apt install dataset-fashion-mnist, or connect"
         ) from error
     return cached
 
@@ -84,5 +85,5 @@ def _read_idx(path: Path, reference: str, *, dimensions: int) -> NDArray[np.uint
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(
             f"{path}: expected a whole IDX file of {reference}, found one that cannot be read "
-            f"({error}); fetch it again"
+            f"({reason(error)}); fetch it again"
         ) from error

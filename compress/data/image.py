@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from compress.data.dataset import Resize
+from compress.data.wording import reason
 from compress.errors import DataError
 from compress.preprocess import crop_box
 
@@ -60,9 +61,9 @@ def decode(path: Path) -> Image.Image:
     except UnidentifiedImageError:
         raise ValueError("of no known image format") from None
     except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
+        raise ValueError(error.strerror or reason(error)) from error
     except Exception as error:  # broken bytes make decoders raise many kinds
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError(reason(error)) from error
 
 
 @contextmanager

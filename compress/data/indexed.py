@@ -12,6 +12,7 @@ from compress.data.dataset import Resize
 from compress.data.fingerprint import pixel_digest
 from compress.data.image import eight_bit, fit, is_grey
 from compress.data.scan import Scanned
+from compress.data.wording import reason
 from compress.errors import DataError
 from compress.preprocess import convert_channels
 from compress.progress import Progress
@@ -118,5 +119,5 @@ def _item(items: Items, index: int, reference: str) -> tuple[Image.Image, int]:
     except Exception as error:  # sets of other tasks, and damaged files, fail in many ways
         raise DataError(
             f"{reference}: expected an image and one class number as item {index}, found "
-            f"something else ({error}); take a classification set, or mend its files"
+            f"something else ({reason(error)}); take a classification set, or mend its files"
         ) from error

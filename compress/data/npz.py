@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compress.data.arrays import Labelled, dataset_of_arrays
 from compress.data.dataset import Dataset
 from compress.data.reading import Reading
-from compress.data.wording import counted, some
+from compress.data.wording import counted, reason, some
 from compress.errors import DataError
 
 _FORM = (
@@ -72,7 +72,7 @@ def read_arrays(path: Path, reference: str) -> dict[str, NDArray[np.generic]]:
     except _DAMAGE as error:
         raise DataError(
             f"{reference}: expected a whole .npz file of plain arrays, found one that cannot be "
-            f"read ({error}); write it again with numpy.savez"
+            f"read ({reason(error)}); write it again with numpy.savez"
         ) from error
 
 

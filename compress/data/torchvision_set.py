@@ -28,7 +28,7 @@ from compress.data.folder import one_shape
 from compress.data.indexed import Collected, IndexedImages, Items, collect
 from compress.data.reading import Reading
 from compress.data.splits import order_of_indices
-from compress.data.wording import counted, some
+from compress.data.wording import counted, reason, some
 from compress.errors import DataError, MissingExtraError
 
 _SPLITS = {  # the names that torchvision's sets give their splits; the first that exists counts
@@ -48,7 +48,13 @@ def open_torchvision(reference: str, reading: Reading) -> Dataset:
         MissingExtraError: torchvision is not installed.
     """
     name, arguments = parse(reference)
-    sets = _open_splits(reference, name, arguments)
+    try:
+        sets = _open_splits(reference, name, arguments)
+    except ValueError as error:
+        raise DataError(
+            f"{reference}: expected values that torchvision.datasets.{name} knows, found another "
+            f"({reason(error)}); mend what follows the question mark"
+        ) from error
     notes: tuple[str, ...] = ()
     if "test" not in sets and "validation" in sets:  # ImageNet's way: it reports what it calls val
         sets["test"] = sets.pop("validation")
@@ -190,7 +196,7 @@ def _make(reference: str, factory: type[Any], given: Mapping[str, Any]) -> Items
     attempts: list[dict[str, Any]] = [{}]
     if "download" in _parameters(factory) and "download" not in given:
         attempts = [{"download": False}, {"download": True}]
-    reason: Exception | None = None
+    failure = Exception("not tried")
     for more in attempts:
         try:
             with redirect_stdout(sys.stderr):  # some sets print; standard output is for results
@@ -202,17 +208,18 @@ def _make(reference: str, factory: type[Any], given: Mapping[str, Any]) -> Items
             ) from error
         except TypeError as error:
             raise DataError(
-                f"{reference}: expected the arguments of torchvision.datasets."
-                f"{factory.__name__}, found others ({error}); write torchvision:NAME?key=value"
+                f"{reference}: expected the arguments of torchvision.datasets.{factory.__name__}, "
+                f"found others ({reason(error)}); write torchvision:NAME?key=value"
             ) from error
         except ValueError:
             raise
         except Exception as error:  # archives, sockets and disks fail in many ways
-            reason = error
+            failure = error
     raise DataError(
         f"{reference}: expected the set in {given.get('root', 'its root')}, found none that can be "
-        f"opened or downloaded ({' '.join(str(reason).split())}); connect, or name the folder that holds it with ?root=DIR"
-    ) from reason
+        f"opened or downloaded ({reason(failure)}); connect, or name the folder that holds it with "
+        "?root=DIR"
+    ) from failure
 
 
 def _compact(

@@ -1,4 +1,4 @@
-"""Counts and lists of names as sentences show them."""
+"""Counts, lists of names and reasons as sentences show them."""
 
 from collections.abc import Sequence
 
@@ -14,3 +14,8 @@ def some(names: Sequence[str], limit: int = 3) -> str:
     shown = [name.encode("utf-8", "backslashreplace").decode() for name in names[:limit]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
