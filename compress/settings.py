@@ -179,6 +179,7 @@ class Training:
         label_smoothing: Mass taken from the true class in the cross-entropy.
         clip_norm: Largest gradient norm; 0 switches clipping off.
         augment: crop+flip, crop, flip or none.
+        views: Augmented views of each image, used in turn; 0 makes a new one every epoch.
         runs: Train seeds seed to seed + N - 1.
     """
 
@@ -191,6 +192,7 @@ class Training:
     label_smoothing: float = 0.0
     clip_norm: float = 5.0
     augment: Literal["crop+flip", "crop", "flip", "none"] = "crop+flip"
+    views: int = 0
     runs: int = 1
 
 

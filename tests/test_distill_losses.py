@@ -96,7 +96,8 @@ def test_a_misspelled_method_is_refused_with_a_suggestion():
 
 def _batch(labels: list[int]) -> Batch:
     count = len(labels)
-    return Batch(np.zeros((count, 1, 1, 1), np.uint8), np.array(labels), np.arange(count), 0)
+    images = np.zeros((count, 1, 1, 1), np.uint8)
+    return Batch(images, np.array(labels), np.arange(count), view=0, plan=None)
 
 
 def test_cross_entropy_counts_labelled_images_only():

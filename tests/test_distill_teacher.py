@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 import tiny
+from compress.distill.answers import Answers
 from compress.distill.scarce import hide_labels, labelled_part
 from compress.distill.teacher import Teacher, _check_classes, check_teacher
 from compress.errors import ModelError, UsageError
 from compress.models.checkpoint import LoadedModel
 from compress.preprocess import Preprocessing
 from compress.progress import SILENT
-from compress.training.batches import UNLABELLED
+from compress.training.batches import UNLABELLED, BatchPlan, epoch_batches
 
 DATA = tiny.dataset()
 SIZE = (16, 16)
@@ -122,3 +123,54 @@ def test_zero_hides_nothing_and_too_many_are_refused():
     assert hide_labels(DATA.train, 0, seed=0) is DATA.train
     with pytest.raises(UsageError, match="--labels 97: expected at most 96"):
         hide_labels(DATA.train, 97, seed=0)
+
+
+def _plan(views: int) -> BatchPlan:
+    return BatchPlan(
+        split=DATA.train,
+        size=SIZE,
+        batch_size=20,
+        augment="crop+flip",
+        views=views,
+        order_seed=4,
+        view_seed=0,
+    )
+
+
+class _Counting(Teacher):
+    """Counts the images that it answers."""
+
+    asked = 0
+
+    def logits(self, images: np.ndarray) -> torch.Tensor:
+        self.asked += len(images)
+        return super().logits(images)
+
+
+def test_remembered_answers_are_those_of_the_live_teacher_on_the_same_views():
+    teacher = _Counting(_model(_Noisy()), "cpu")
+    answers = Answers(teacher, SILENT)
+    for epoch in range(4):
+        for batch in epoch_batches(_plan(views=2), epoch):
+            remembered = answers.logits(batch)
+            live = Teacher.logits(teacher, batch.images)
+            assert torch.allclose(remembered, live, atol=1e-5)
+    assert teacher.asked == 2 * len(DATA.train)  # two views, each asked once
+
+
+def test_without_repeated_views_the_teacher_answers_live():
+    teacher = _Counting(_model(_Noisy()), "cpu")
+    answers = Answers(teacher, SILENT)
+    for epoch in range(2):
+        for batch in epoch_batches(_plan(views=0), epoch):
+            assert torch.equal(answers.logits(batch), Teacher.logits(teacher, batch.images))
+    assert teacher.asked == 2 * len(DATA.train)
+
+
+def test_remembered_answers_do_not_depend_on_where_training_began():
+    early = Answers(Teacher(_model(_Noisy()), "cpu"), SILENT)
+    batches = [list(epoch_batches(_plan(views=2), epoch)) for epoch in range(3)]
+    for batch in batches[0]:
+        early.logits(batch)
+    late = Answers(early.teacher, SILENT)
+    assert torch.equal(early.logits(batches[2][1]), late.logits(batches[2][1]))

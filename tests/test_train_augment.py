@@ -15,9 +15,15 @@ def _split(count: int) -> Split:
     return Split(ArrayImages(pixels), np.arange(count) % 3)
 
 
-def _plan(split: Split, batch_size: int = 4, seed: int = 0) -> BatchPlan:
+def _plan(split: Split, batch_size: int = 4, seed: int = 0, views: int = 0) -> BatchPlan:
     return BatchPlan(
-        split=split, size=(8, 8), batch_size=batch_size, augment="crop+flip", seed=seed
+        split=split,
+        size=(8, 8),
+        batch_size=batch_size,
+        augment="crop+flip",
+        views=views,
+        order_seed=seed,
+        view_seed=0,
     )
 
 
@@ -47,6 +53,17 @@ def test_a_view_is_the_same_whatever_the_batch_size():
             seen[batch.indices] = batch.images
         views.append(seen)
     assert np.array_equal(*views)
+
+
+def test_views_come_again_in_turn_and_do_not_depend_on_the_order_seed():
+    split = _split(12)
+    seen = {}
+    for epoch in range(4):
+        for batch in epoch_batches(_plan(split, seed=epoch, views=2), epoch):
+            for index, image in zip(batch.indices, batch.images, strict=True):
+                seen.setdefault((epoch % 2, int(index)), []).append(image)
+    assert all(np.array_equal(first, second) for first, second in seen.values())
+    assert any(not np.array_equal(seen[0, k][0], seen[1, k][0]) for k in range(12))
 
 
 def test_no_image_is_left_out_and_no_batch_is_small():

@@ -11,6 +11,7 @@ from compress.models.build import ModelSpec, build_model
 from compress.models.head import freeze_first
 from compress.progress import SILENT
 from compress.settings import Training
+from compress.training.batches import BatchPlan
 from compress.training.loop import Job, fit
 from compress.training.objective import label_objective
 from compress.training.optimizer import make_optimizer, rate_at
@@ -29,13 +30,19 @@ def _job(folder: Path, epochs: int = 2, objective=None, freeze: int = 0, **setti
         title="test",
         module=built.module,
         preprocessing=built.preprocessing,
-        train=DATA.train,
+        plan=BatchPlan(
+            split=DATA.train,
+            size=(16, 16),
+            batch_size=32,
+            augment="crop+flip",
+            views=0,
+            order_seed=0,
+            view_seed=0,
+        ),
         validation=DATA.validation,
-        view_size=(16, 16),
         objective=objective or label_objective(0.0),
-        settings=Training(**{"batch_size": 32, **settings}),
+        settings=Training(**settings),
         epochs=epochs,
-        seed=0,
         folder=folder,
     )
 

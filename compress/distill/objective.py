@@ -2,8 +2,8 @@
 
 import torch
 
+from compress.distill.answers import Answers
 from compress.distill.methods import LogitLoss
-from compress.distill.teacher import Teacher
 from compress.settings import Teaching
 from compress.training.batches import Batch
 from compress.training.loop import Objective, Terms
@@ -11,7 +11,7 @@ from compress.training.objective import cross_entropy
 
 
 def distillation_objective(
-    teacher: Teacher, loss: LogitLoss, teaching: Teaching, label_smoothing: float
+    answers: Answers, loss: LogitLoss, teaching: Teaching, label_smoothing: float
 ) -> Objective:
     """ce_weight CE(labels, student) + kd_weight loss(student, teacher), both means over a batch.
 
@@ -19,7 +19,7 @@ def distillation_objective(
     """
 
     def objective(batch: Batch, student_logits: torch.Tensor) -> Terms:
-        teacher_logits = teacher.logits(batch.images)  # [B, C]
+        teacher_logits = answers.logits(batch)  # [B, C]
         soft = loss(student_logits, teacher_logits, teaching.temperature)
         terms = {"kd": teaching.kd_weight * soft}
         if teaching.ce_weight:

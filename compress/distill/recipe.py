@@ -7,6 +7,7 @@ from typing import Any
 from compress.artifacts import MANIFEST
 from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
+from compress.distill.answers import Answers
 from compress.distill.methods import load_method
 from compress.distill.objective import distillation_objective
 from compress.distill.scarce import hide_labels, labelled_part
@@ -39,6 +40,7 @@ class Lesson:
     out: Path
     dataset: Dataset
     teacher: LoadedModel
+    answers: Answers
     settings: dict[str, Any]
 
 
@@ -82,6 +84,7 @@ def distill(
         out=out,
         dataset=dataset,
         teacher=teacher,
+        answers=Answers(Teacher(teacher, run.device), progress),
         settings=settings,
     )
     # The first seed's student comes last: its manifest says that the whole stage is finished.
@@ -97,7 +100,7 @@ def _taught_student(lesson: Lesson, number: int) -> Trainee:
     teaching, dataset, out = lesson.teaching, lesson.dataset, lesson.out
     train = hide_labels(dataset.train, teaching.labels, lesson.run.seed)
     objective = distillation_objective(
-        Teacher(lesson.teacher, lesson.run.device),
+        lesson.answers,
         load_method(teaching.method),
         teaching,
         lesson.training.label_smoothing,
@@ -121,7 +124,7 @@ def _taught_student(lesson: Lesson, number: int) -> Trainee:
         dataset=dataset,
         train=train,
         epochs=lesson.training.epochs,
-        other_sizes=(lesson.teacher.preprocessing.size,),
+        beside=(lesson.teacher.preprocessing,),
         objective=objective,
         seed=lesson.run.seed + number,
         folder=run_folder(out, number),
@@ -142,7 +145,7 @@ def _plain_student(lesson: Lesson, number: int) -> Trainee:
         dataset=lesson.dataset,
         train=train,
         epochs=round(lesson.training.epochs * repeats),
-        other_sizes=(lesson.teacher.preprocessing.size,),
+        beside=(lesson.teacher.preprocessing,),
         objective=label_objective(lesson.training.label_smoothing),
         seed=lesson.run.seed + number,
         folder=run_folder(lesson.out, number) / BASELINE,

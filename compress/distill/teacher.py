@@ -161,7 +161,7 @@ def check_teacher(model: LoadedModel, dataset: Dataset, progress: Progress) -> f
     Raises:
         ModelError: NaN, probabilities in place of logits, or a normalisation that is not its own.
     """
-    view_size = views_size(dataset, model.preprocessing.size)
+    view_size = views_size(dataset, model.preprocessing)
     logits = split_logits(
         model.module, model.preprocessing, dataset.validation, view_size, progress
     )

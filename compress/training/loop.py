@@ -33,26 +33,22 @@ class Job:
         title: what the progress bar calls it.
         module: the network, on its device.
         preprocessing: what its images go through.
-        train: what teaches; labels of UNLABELLED are not used.
         validation: what the history is measured on.
-        view_size: height and width at which images are read and augmented.
+        plan: how they become batches.
         objective: from a batch and the student's logits to the weighted terms of the loss.
         settings: the schedule.
-        epochs: passes over `train`.
-        seed: of order and augmentation.
+        epochs: passes over the plan's images.
         folder: where the state is kept after each epoch.
     """
 
     title: str
     module: nn.Module
     preprocessing: Preprocessing
-    train: Split
+    plan: BatchPlan
     validation: Split
-    view_size: tuple[int, int]
     objective: Objective
     settings: Training
     epochs: int
-    seed: int
     folder: Path
 
 
@@ -87,13 +83,7 @@ def _run_epoch(
 ) -> dict[str, float]:
     """One pass over the training split, and the validation accuracy after it."""
     started = time.perf_counter()
-    plan = BatchPlan(
-        split=job.train,
-        size=job.view_size,
-        batch_size=job.settings.batch_size,
-        augment=job.settings.augment,
-        seed=job.seed,
-    )
+    plan = job.plan
     job.module.train()
     keep_frozen_in_eval(job.module)
     sums: dict[str, float] = {"loss": 0.0, "train_accuracy": 0.0}
@@ -106,11 +96,11 @@ def _run_epoch(
         for name, value in _step(job, optimizer, batch, step).items():
             sums[name] = sums.get(name, 0.0) + value * len(batch.labels)
         advance(1 / plan.steps())
-    logits = split_logits(job.module, job.preprocessing, job.validation, job.view_size)
+    logits = split_logits(job.module, job.preprocessing, job.validation, plan.size)
     return {
         "epoch": epoch + 1,
         "lr": rate,
-        **{name: value / len(job.train) for name, value in sums.items()},
+        **{name: value / len(plan.split) for name, value in sums.items()},
         "validation_accuracy": accuracy(logits, job.validation.labels),
         "seconds": time.perf_counter() - started,
     }

@@ -18,8 +18,10 @@ from compress.models.build import BuiltModel, ModelSpec, build_model
 from compress.models.checkpoint import save_checkpoint
 from compress.models.head import freeze_first
 from compress.models.reference import absolute_reference, source_sha256
+from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Network, Run, Training
+from compress.training.batches import BatchPlan
 from compress.training.evaluate import split_logits
 from compress.training.loop import Job, Objective, fit
 from compress.training.state import drop_state
@@ -41,9 +43,9 @@ class Trainee:
         dataset: the images.
         train: the images that teach; `dataset.train`, or a part of it, or with labels hidden.
         epochs: passes over `train`.
-        other_sizes: inputs of networks that see the same views: the teacher's.
+        beside: preprocessing of networks that see the same views: the teacher's.
         objective: the loss.
-        seed: of weights, order and augmentation.
+        seed: of weights and order.
         folder: of the checkpoint.
         record: gives further fields of its manifest, once its predictions are written.
     """
@@ -56,7 +58,7 @@ class Trainee:
     dataset: Dataset
     train: Split
     epochs: int
-    other_sizes: tuple[tuple[int, int], ...] = ()
+    beside: tuple[Preprocessing, ...] = ()
     objective: Objective
     seed: int
     folder: Path
@@ -87,12 +89,14 @@ def network_size(network: Network, dataset: Dataset) -> tuple[int, int]:
     return dataset.image_size or (DEFAULT_INPUT, DEFAULT_INPUT)
 
 
-def views_size(dataset: Dataset, *inputs: tuple[int, int]) -> tuple[int, int]:
+def views_size(dataset: Dataset, *networks: Preprocessing) -> tuple[int, int]:
     """Where images are read and augmented: at their own size, or the largest input if smaller.
 
-    Every network resizes from there, so that teacher and student see one view at two sizes.
+    Every network resizes from there, so that teacher and student see one view at two sizes. A
+    network that looks at the centre only (crop_fraction) needs that much more around it.
     """
-    largest = (max(h for h, _ in inputs), max(w for _, w in inputs))
+    needed = [[round(side / n.crop_fraction) for side in n.size] for n in networks]
+    largest = (max(height for height, _ in needed), max(width for _, width in needed))
     own = dataset.image_size
     return own if own and own[0] <= largest[0] and own[1] <= largest[1] else largest
 
@@ -180,14 +184,29 @@ def _job(trainee: Trainee, built: BuiltModel) -> Job:
         title=trainee.title,
         module=built.module,
         preprocessing=built.preprocessing,
-        train=trainee.train,
+        plan=plan_batches(trainee, built.preprocessing),
         validation=trainee.dataset.validation,
-        view_size=views_size(trainee.dataset, built.preprocessing.size, *trainee.other_sizes),
         objective=trainee.objective,
         settings=trainee.training,
         epochs=trainee.epochs,
-        seed=trainee.seed,
         folder=trainee.folder,
+    )
+
+
+def plan_batches(trainee: Trainee, preprocessing: Preprocessing) -> BatchPlan:
+    """How the training images become batches of views.
+
+    The views depend on the command's seed, not on the run's: all runs, and the student without a
+    teacher, see the same views, so that one pass of the teacher serves them all.
+    """
+    return BatchPlan(
+        split=trainee.train,
+        size=views_size(trainee.dataset, preprocessing, *trainee.beside),
+        batch_size=trainee.training.batch_size,
+        augment=trainee.training.augment,
+        views=trainee.training.views,
+        order_seed=trainee.seed,
+        view_seed=trainee.run.seed,
     )
 
 
@@ -210,7 +229,7 @@ def _evaluate(trainee: Trainee, job: Job, progress: Progress) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name in ("validation", "test"):
         split = trainee.dataset.split(name)
-        logits = split_logits(job.module, job.preprocessing, split, job.view_size, progress)
+        logits = split_logits(job.module, job.preprocessing, split, job.plan.size, progress)
         predictions = logits.argmax(axis=1)
         right = int((predictions == split.labels).sum())
         interval = wilson(right, len(split)).to_dict()
