@@ -8,6 +8,7 @@ folder of what the earlier run wrote.
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,22 @@ from compress.artifacts import write_text
 from compress.errors import ArtifactError
 
 RECIPE = "recipe.yaml"
+# What the stages write; --force removes these names and no others.
+_RESULTS = (
+    RECIPE,
+    "manifest.json",
+    "model.safetensors",
+    "predictions.npz",
+    "training-state.pt",
+    "baseline",
+    "seed-*",
+    "bundle.json",
+    "*.onnx",
+    "evaluation.npz",
+    "golden.npz",
+    "report",
+    ".writing-*",
+)
 _NOT_SETTINGS = ("out", "force")  # where the result goes, and what it may replace
 
 
@@ -74,7 +91,8 @@ def read_settings(recipe: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(recipe.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ArtifactError(f"{recipe}: cannot be read ({error}); give --force") from error
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{recipe}: cannot be read ({reason}); give --force") from error
     return content if isinstance(content, dict) else {}
 
 
@@ -101,23 +119,33 @@ def dump(content: Mapping[str, Any]) -> str:
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier run wrote, and only if one did."""
-    if (out / RECIPE).is_file():
-        shutil.rmtree(out)
-    elif out.exists():
-        _refuse_foreign(out)
+    """Remove what an earlier run wrote; a folder that holds anything else is left as it is."""
+    if not out.exists():
+        return
+    found = list(out.iterdir()) if out.is_dir() else [out]
+    if foreign := sorted(path.name for path in found if not _is_ours(path)):
+        raise ArtifactError(
+            f"{out}: expected only results of this tool, found other files ({foreign[0]}); "
+            "choose another --out"
+        )
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    return any(fnmatch(path.name, pattern) for pattern in _RESULTS)
 
 
 def _refuse_foreign(out: Path) -> None:
-    if out.is_file() or (out.is_dir() and any(_visible(out))):
+    """A folder without a recipe is begun only if it is empty."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ArtifactError(
             f"{out}: expected an empty folder or a run of this tool, found other files; "
             "choose another --out"
         )
-
-
-def _visible(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.name.startswith(".writing-")]
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,70 @@
+"""A stage's folder: begun, gone on with, finished, never mixed."""
+
+import pytest
+
+from compress.errors import ArtifactError
+from compress.settings import Run, Training
+from compress.stage import open_stage, read_settings, settings_of
+
+SETTINGS = {"epochs": 3, "model": "lenet5"}
+
+
+def _open(out, settings=SETTINGS, command="train", *, force=False):
+    return open_stage(out, command, settings, result="manifest.json", force=force)
+
+
+def test_a_new_folder_is_begun_with_its_recipe(tmp_path):
+    stage = _open(tmp_path / "new")
+    assert not stage.finished
+    assert read_settings(tmp_path / "new/recipe.yaml") == {"train": SETTINGS}
+
+
+def test_the_same_settings_go_on_until_the_result_is_there(tmp_path):
+    _open(tmp_path / "run")
+    assert not _open(tmp_path / "run").finished
+    (tmp_path / "run/manifest.json").write_text("{}")
+    assert _open(tmp_path / "run").finished
+
+
+def test_other_settings_are_refused_with_the_difference(tmp_path):
+    _open(tmp_path / "run")
+    with pytest.raises(ArtifactError, match="epochs: 3 there, 4 asked"):
+        _open(tmp_path / "run", {**SETTINGS, "epochs": 4})
+
+
+def test_another_command_is_refused(tmp_path):
+    _open(tmp_path / "run")
+    with pytest.raises(ArtifactError, match="another command than distill"):
+        _open(tmp_path / "run", command="distill")
+
+
+def test_force_begins_anew_and_drops_what_was_there(tmp_path):
+    _open(tmp_path / "run")
+    (tmp_path / "run/manifest.json").write_text("{}")
+    stage = _open(tmp_path / "run", {**SETTINGS, "epochs": 4}, force=True)
+    assert not stage.finished
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.yaml"]
+
+
+def test_force_leaves_a_folder_with_other_files_as_it_is(tmp_path):
+    _open(tmp_path / "run")
+    (tmp_path / "run/thesis.txt").write_text("years of work")
+    with pytest.raises(ArtifactError, match=r"found other files \(thesis.txt\)"):
+        _open(tmp_path / "run", force=True)
+    assert (tmp_path / "run/recipe.yaml").is_file()
+    assert (tmp_path / "run/thesis.txt").read_text() == "years of work"
+
+
+def test_a_damaged_recipe_is_named(tmp_path):
+    _open(tmp_path / "run")
+    (tmp_path / "run/recipe.yaml").write_text("train: [")
+    with pytest.raises(ArtifactError, match=r"recipe.yaml: cannot be read .*--force"):
+        _open(tmp_path / "run")
+
+
+def test_settings_are_plain_values_without_where_they_go():
+    settings = settings_of(Run(data="demo"), Training(epochs=2))
+    assert "out" not in settings
+    assert "force" not in settings
+    assert settings["data"] == "demo"
+    assert settings["epochs"] == 2
