@@ -82,14 +82,23 @@ class Chain:
         from compress_export.recipe import export
 
         self.progress.say("3 of 4: export to ONNX")
-        subject = self.out / (STUDENT if "distill" in self.recipe else TEACHER)
         export(
-            subject,
+            self._subject(),
             settings=self._settings("export", Export),
-            network=Network(),
+            network=self._settings("export", Network),
             run=self._run("export", BUNDLE),
             progress=self.progress,
         )
+
+    def _subject(self) -> str:
+        """What is exported: what the recipe names, else the last network that was trained."""
+        named = self.recipe.get("export", {}).get("subject")
+        trained = [d for c, d in (("distill", STUDENT), ("train", TEACHER)) if c in self.recipe]
+        if not named and not trained:
+            raise UsageError(
+                f"{self.source}: expected a section train or distill, or export.subject, found none"
+            )
+        return str(named or self.out / trained[0])
 
     def bench(self) -> dict[str, Any]:
         """The report, beside the folders of the stages."""

@@ -160,7 +160,6 @@ def distill(
 @app.command
 def export(
     subject: Annotated[str, Parameter(metavar="STUDENT")],
-    /,
     *,
     settings: Export = Export(),
     network: Network = Network(),

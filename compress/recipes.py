@@ -24,7 +24,7 @@ SECTIONS: Mapping[str, tuple[Any, ...]] = {
     "run": (Run,),
     "train": ("model", Run, Network, Training),
     "distill": ("student", Run, Network, Training, Teaching),
-    "export": (Run, Network, Export),
+    "export": ("subject", Run, Network, Export),
     "bench": (Run, Bench),
     "goals": (),
 }

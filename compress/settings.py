@@ -157,10 +157,10 @@ class Network:
     """
 
     weights: Path | None = None
-    pretrained: Annotated[bool, Parameter(negative="")] = False
+    pretrained: bool = False
     model_args: str = "{}"
     input_size: int | None = None
-    replace_head: Annotated[bool, Parameter(negative="")] = False
+    replace_head: bool = False
     freeze: int = 0
 
 
@@ -227,7 +227,7 @@ class Teaching:
     kd_weight: float = 0.5
     ce_weight: float = 0.5
     labels: int = 0
-    with_baseline: Annotated[bool, Parameter(negative="")] = False
+    with_baseline: bool = False
 
     def check(self) -> None:
         """Refuse numbers that no loss can use.
@@ -259,8 +259,8 @@ class Export:
         max_drop: Points of validation accuracy that int8 may cost before it is advised against.
     """
 
-    onnx: Annotated[bool, Parameter(negative="")] = True
-    int8: Annotated[bool, Parameter(negative="")] = False
+    onnx: bool = True
+    int8: bool = False
     teacher: str | None = None
     calibration_images: int = 512
     opset: int = 18

@@ -32,7 +32,6 @@ _RESULTS = (
     "evaluation.npz",
     "golden.npz",
     "report",
-    ".writing-*",
 )
 _NOT_SETTINGS = ("out", "force")  # where the result goes, and what it may replace
 
@@ -66,6 +65,8 @@ def open_stage(
         ArtifactError: the folder holds other things, or a run with other settings.
     """
     recipe = out / RECIPE
+    for leftover in out.glob(".writing-*"):  # of a run that was killed while it wrote
+        leftover.unlink()
     if force:
         _clear(out)
     if not recipe.is_file():
