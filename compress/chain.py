@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import UsageError
+from compress.extras import needs
 from compress.progress import Progress
 from compress.recipes import Recipe, section_of, settings_from
 from compress.settings import Bench, Export, Network, Run, Teaching, Training
@@ -48,7 +49,8 @@ class Chain:
 
     def train(self) -> None:
         """The teacher, into teacher/."""
-        from compress.training.recipe import train
+        with needs("train"):
+            from compress.training.recipe import train
 
         section = section_of(self.recipe, "train")
         self.progress.say("1 of 4: train the teacher")
@@ -62,7 +64,8 @@ class Chain:
 
     def distill(self) -> None:
         """The student, into student/; its teacher is teacher/ unless the recipe names another."""
-        from compress.distill.recipe import distill
+        with needs("train"):
+            from compress.distill.recipe import distill
 
         section = section_of(self.recipe, "distill")
         if not section.get("teacher"):
@@ -79,7 +82,8 @@ class Chain:
 
     def export(self) -> None:
         """ONNX files, into bundle/."""
-        from compress_export.recipe import export
+        with needs("export"):
+            from compress_export.recipe import export
 
         self.progress.say("3 of 4: export to ONNX")
         export(

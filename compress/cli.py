@@ -11,13 +11,10 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Dict
-from rich.console import Console
 
 from compress.errors import (
     CompressError,
@@ -26,16 +23,22 @@ from compress.errors import (
     StoppedError,
     UsageError,
 )
-from compress.progress import Progress
+from compress.extras import needs
 from compress.settings import Bench, Export, Network, Output, Overrides, Run, Teaching, Training
 
-FilePath = Annotated[Path, Parameter(metavar="FILE")]
+# Imported where they are used, as the stages are: half of the time that --help would take.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from compress.progress import Progress
 
 
 def _from_recipe(app: App, commands: tuple[str, ...], arguments: Any) -> None:
     """Fill what the flags left open from the command's section of --recipe."""
     given = [a.tokens[0].value for a in arguments if "--recipe" in a.names and a.tokens]
     if given and commands:
+        from cyclopts.config import Dict
+
         from compress.recipes import load_recipe, section_of
 
         section = section_of(load_recipe(Path(given[0])), commands[-1])
@@ -43,11 +46,17 @@ def _from_recipe(app: App, commands: tuple[str, ...], arguments: Any) -> None:
         Dict({commands[-1]: filled}, source=given[0])(app, commands, arguments)
 
 
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("edge-compress")
+
+
 app = App(
     name="compress",
     help="From a large PyTorch classifier to a small one on a board: distil, export to ONNX int8, "
     "measure, and get a verdict.",
-    version=lambda: metadata.version("edge-compress"),
+    version=_version,
     config=_from_recipe,
     result_action="return_value",
     suppress_keyboard_interrupt=False,
@@ -117,7 +126,7 @@ def train(
     Args:
         model: A zoo name, torchvision:NAME, timm:NAME or file.py:factory.
     """
-    with _needs("train"):
+    with needs("train"):
         from compress.training.recipe import train as stage
     out = stage(
         model,
@@ -144,7 +153,7 @@ def distill(
     Args:
         student: A zoo name, torchvision:NAME, timm:NAME or file.py:factory.
     """
-    with _needs("train"):
+    with needs("train"):
         from compress.distill.recipe import distill as stage
     out = stage(
         student,
@@ -171,7 +180,7 @@ def export(
     Args:
         subject: A checkpoint folder, or a network with --weights.
     """
-    with _needs("export"):
+    with needs("export"):
         from compress_export.recipe import export as stage
     out = stage(
         subject,
@@ -271,31 +280,17 @@ def _write_comparison(reports: list[dict[str, Any]], out: Path) -> None:
     write_text(out / "comparison.html", render_comparison_html(reports))
 
 
-def _stdout() -> Console:
+def _stdout() -> "Console":
     """Tables and colours for people; plain text where a program reads."""
+    from rich.console import Console
+
     return Console(file=sys.stdout, highlight=False)
 
 
-def _progress(output: Output) -> Progress:
+def _progress(output: Output) -> "Progress":
+    from compress.progress import Progress
+
     return Progress(quiet=output.quiet, verbose=output.verbose)
-
-
-class _needs:  # noqa: N801 - reads as a sentence: with _needs("train")
-    """Turn the import error of an extra's package into the command that installs it."""
-
-    def __init__(self, extra: str) -> None:
-        self.extra = extra
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Name the extra, if a package of it is missing."""
-        ours = ("compress", "compress_export", "compress_bench")
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in ours:
-            from compress.errors import MissingExtraError
-
-            raise MissingExtraError(str(error.name), self.extra) from error
 
 
 def _show(output: Output, content: dict[str, Any], text: str) -> None:
