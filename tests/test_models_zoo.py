@@ -137,3 +137,16 @@ def test_one_seed_gives_one_set_of_weights() -> None:
         torch.manual_seed(7)
         states.append(build("resnet8").module.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_first_stride_of_two_quarters_the_pixels_of_the_stages() -> None:
+    plain, strided = (build("resnet14", first_stride=stride).module.eval() for stride in (1, 2))
+    maps = torch.zeros(1, 3, 32, 32)
+    assert plain.stage1(plain.stem(maps)).shape == (1, 16, 32, 32)
+    assert strided.stage1(strided.stem(maps)).shape == (1, 16, 16, 16)
+
+
+@pytest.mark.parametrize("stride", [0, 3, "two"])
+def test_another_first_stride_is_refused(stride: object) -> None:
+    with pytest.raises(ModelError, match="first_stride: expected 1 or 2"):
+        build("resnet8", first_stride=stride)

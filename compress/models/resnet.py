@@ -1,5 +1,8 @@
 """Residual networks for small images: three stages of 16, 32 and 64 channels.
 
+Every network takes `width`, which multiplies the channels, and `first_stride`: with 2 the first
+stage already halves the resolution, so that twice the width costs what the plain network does.
+
 Source: He et al. 2015, arXiv:1512.03385, section 4.2; resnet8 as in MLPerf Tiny
 (arXiv:2106.07597). Where the shape changes, the shortcut is a 1x1 convolution with BatchNorm.
 """
@@ -9,6 +12,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from compress.errors import ModelError
 from compress.models.blocks import ConvBN, classifier, extra_halvings, initialize, rounded_channels
 
 
@@ -42,15 +46,23 @@ def _stem(channels: tuple[int, int], input_size: tuple[int, int]) -> nn.Module:
 
 
 def _resnet(
-    blocks: int, *, num_classes: int, channels: int, input_size: tuple[int, int], width: float
+    blocks: int,
+    *,
+    num_classes: int,
+    channels: int,
+    input_size: tuple[int, int],
+    options: tuple[float, int],
 ) -> nn.Module:
-    """Three stages of `blocks` blocks: 6 * blocks + 2 layers."""
+    """Three stages of `blocks` blocks: 6 * blocks + 2 layers; options: width, first_stride."""
+    width, first_stride = options
+    if first_stride not in (1, 2):
+        raise ModelError(f"first_stride: expected 1 or 2, found {first_stride!r}")
     widths = [rounded_channels(base, width) for base in (16, 32, 64)]
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["stem"] = _stem((channels, widths[0]), input_size)
     before = widths[0]
     for number, after in enumerate(widths, start=1):
-        first = Block((before, after), stride=1 if number == 1 else 2)
+        first = Block((before, after), stride=first_stride if number == 1 else 2)
         rest = [Block((after, after), stride=1) for _ in range(blocks - 1)]
         parts[f"stage{number}"] = nn.Sequential(first, *rest)
         before = after
@@ -59,45 +71,90 @@ def _resnet(
 
 
 def resnet8(
-    *, num_classes: int, channels: int, input_size: tuple[int, int], width: float = 1.0
+    *,
+    num_classes: int,
+    channels: int,
+    input_size: tuple[int, int],
+    width: float = 1.0,
+    first_stride: int = 1,
 ) -> nn.Module:
-    """One block a stage; `width` multiplies the channels."""
+    """One block a stage."""
     return _resnet(
-        1, num_classes=num_classes, channels=channels, input_size=input_size, width=width
+        1,
+        num_classes=num_classes,
+        channels=channels,
+        input_size=input_size,
+        options=(width, first_stride),
     )
 
 
 def resnet14(
-    *, num_classes: int, channels: int, input_size: tuple[int, int], width: float = 1.0
+    *,
+    num_classes: int,
+    channels: int,
+    input_size: tuple[int, int],
+    width: float = 1.0,
+    first_stride: int = 1,
 ) -> nn.Module:
-    """Two blocks a stage; `width` multiplies the channels."""
+    """Two blocks a stage."""
     return _resnet(
-        2, num_classes=num_classes, channels=channels, input_size=input_size, width=width
+        2,
+        num_classes=num_classes,
+        channels=channels,
+        input_size=input_size,
+        options=(width, first_stride),
     )
 
 
 def resnet20(
-    *, num_classes: int, channels: int, input_size: tuple[int, int], width: float = 1.0
+    *,
+    num_classes: int,
+    channels: int,
+    input_size: tuple[int, int],
+    width: float = 1.0,
+    first_stride: int = 1,
 ) -> nn.Module:
-    """Three blocks a stage; `width` multiplies the channels."""
+    """Three blocks a stage."""
     return _resnet(
-        3, num_classes=num_classes, channels=channels, input_size=input_size, width=width
+        3,
+        num_classes=num_classes,
+        channels=channels,
+        input_size=input_size,
+        options=(width, first_stride),
     )
 
 
 def resnet32(
-    *, num_classes: int, channels: int, input_size: tuple[int, int], width: float = 1.0
+    *,
+    num_classes: int,
+    channels: int,
+    input_size: tuple[int, int],
+    width: float = 1.0,
+    first_stride: int = 1,
 ) -> nn.Module:
-    """Five blocks a stage; `width` multiplies the channels."""
+    """Five blocks a stage."""
     return _resnet(
-        5, num_classes=num_classes, channels=channels, input_size=input_size, width=width
+        5,
+        num_classes=num_classes,
+        channels=channels,
+        input_size=input_size,
+        options=(width, first_stride),
     )
 
 
 def resnet56(
-    *, num_classes: int, channels: int, input_size: tuple[int, int], width: float = 1.0
+    *,
+    num_classes: int,
+    channels: int,
+    input_size: tuple[int, int],
+    width: float = 1.0,
+    first_stride: int = 1,
 ) -> nn.Module:
-    """Nine blocks a stage; `width` multiplies the channels."""
+    """Nine blocks a stage."""
     return _resnet(
-        9, num_classes=num_classes, channels=channels, input_size=input_size, width=width
+        9,
+        num_classes=num_classes,
+        channels=channels,
+        input_size=input_size,
+        options=(width, first_stride),
     )
