@@ -26,6 +26,12 @@ class Splitting(TypedDict):
     resize: Resize
 
 
+def _expect(name: str, value: object, fits: bool, expected: str) -> None:
+    if not fits:
+        flag = name.replace("_", "-")
+        raise UsageError(f"--{flag}: expected {expected}, found {value}")
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Output:
@@ -100,6 +106,20 @@ class Run:
             )
         return self.data
 
+    def check(self) -> None:
+        """Refuse numbers that no stage can use.
+
+        Raises:
+            UsageError: names the flag, what it takes and what it was given.
+        """
+        _expect("seed", self.seed, self.seed >= 0, "0 or more")
+        threads = self.threads
+        _expect("threads", threads, threads is None or threads >= 1, "1 or more")
+        for name in ("val_fraction", "test_fraction"):
+            value = getattr(self, name)
+            _expect(name, value, 0 < value < 1, "a share between 0 and 1")
+        _expect("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "a share from 0 to 1")
+
     def resolved(self) -> "Run":
         """The same with the number of threads that "all cores" means on this machine."""
         return self if self.threads else replace(self, threads=len(os.sched_getaffinity(0)))
@@ -163,6 +183,16 @@ class Network:
     replace_head: bool = False
     freeze: int = 0
 
+    def check(self) -> None:
+        """Refuse numbers that no network can use.
+
+        Raises:
+            UsageError: names the flag, what it takes and what it was given.
+        """
+        size = self.input_size
+        _expect("input_size", size, size is None or size >= 1, "1 or more")
+        _expect("freeze", self.freeze, self.freeze >= 0, "0 or more")
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +223,24 @@ class Training:
     clip_norm: float = 5.0
     augment: Literal["crop+flip", "crop", "flip", "none"] = "crop+flip"
     views: int = 0
+
+    def check(self) -> None:
+        """Refuse numbers that no training can use.
+
+        Raises:
+            UsageError: names the flag, what it takes and what it was given.
+        """
+        for name in ("epochs", "batch_size", "runs"):
+            value = getattr(self, name)
+            _expect(name, value, value >= 1, "1 or more")
+        _expect("lr", self.lr, 0 < self.lr < float("inf"), "a number above 0")
+        for name in ("weight_decay", "clip_norm", "views"):
+            value = getattr(self, name)
+            _expect(name, value, 0 <= value < float("inf"), "0 or more")
+        for name in ("warmup", "label_smoothing"):
+            value = getattr(self, name)
+            _expect(name, value, 0 <= value < 1, "a share from 0 to below 1")
+
     runs: int = 1
 
 
@@ -235,12 +283,12 @@ class Teaching:
         Raises:
             UsageError: a temperature or weight out of its range.
         """
-        if not 0 < self.temperature < float("inf"):
-            raise UsageError(f"--temperature {self.temperature:g}: expected a number above 0")
+        warm = 0 < self.temperature < float("inf")
+        _expect("temperature", self.temperature, warm, "a number above 0")
         for name in ("kd_weight", "ce_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                flag = name.replace("_", "-")
-                raise UsageError(f"--{flag} {getattr(self, name):g}: expected 0 or more")
+            value = getattr(self, name)
+            _expect(name, value, 0 <= value < float("inf"), "0 or more")
+        _expect("labels", self.labels, self.labels >= 0, "0 or more")
         if self.kd_weight == self.ce_weight == 0:
             raise UsageError("--kd-weight and --ce-weight: both are 0, so nothing would be learnt")
 

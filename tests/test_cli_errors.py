@@ -199,6 +199,13 @@ def test_a_full_disk_keeps_what_was_saved_and_leaves_no_half_written_file(npz, t
         (["train", "--model", "lenet5", "--data", "demo"], "--out"),
         (["distill", "--student", "lenet5", "--data", "demo", "-o", "x"], "--teacher"),
         (["run", "no.yaml"], "no.yaml"),
+        (["train", "--model", "lenet5", "--data", "demo", "-o", "x", "--epochs", "0"], "--epochs"),
+        (["train", "--model", "lenet5", "--data", "demo", "-o", "x", "--lr", "nan"], "--lr"),
+        (
+            ["train", "--model", "lenet5", "--data", "demo", "-o", "x", "--threads", "0"],
+            "--threads",
+        ),
+        (["train", "--model", "lenet5", "--data", "demo", "-o", "x", "--seed", "-1"], "--seed"),
     ],
 )
 def test_usage_errors_end_in_two_and_name_the_flag(run, tokens, said):

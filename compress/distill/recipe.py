@@ -60,7 +60,8 @@ def distill(
         with --with-baseline each holds the same student without the teacher as `baseline`.
     """
     out = run.require_out()
-    teaching.check()
+    for part in (teaching, network, training, run):
+        part.check()
     load_method(teaching.method)  # a wrong name is refused before anything is read
     run = set_up_torch(run.resolved())
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)

@@ -28,6 +28,8 @@ def train(
         The folder; with --runs N the first seed's, which holds the others as seed-1, seed-2, ...
     """
     out = run.require_out()
+    for part in (network, training, run):
+        part.check()
     run = set_up_torch(run.resolved())
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     progress.say_all(dataset.notes)

@@ -121,6 +121,8 @@ def export(
     if not settings.onnx:
         raise UsageError("--no-onnx: ONNX is the only format so far; leave the flag out")
     out = run.require_out()
+    for part in (network, run):
+        part.check()
     run = set_up_torch(run.resolved())
     subjects = find_subjects(str(subject), settings, network, run, progress)
     asked = {"subject": str(subject), **settings_of(run, network, settings), **_inputs(subjects)}
