@@ -5,6 +5,7 @@ A stage folder holds `recipe.yaml` (what was asked) from its first second and `m
 Every file is written to a temporary name in the same folder, synced, and renamed.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -48,12 +49,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise ArtifactError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "free some space or choose another folder with --out, then give the command again"
+            f"{path}: cannot be written ({error.strerror or error}); {_advice(error)}, "
+            "then give the command again"
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _advice(error: OSError) -> str:
+    """What the user can do about a file that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space or choose another place"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "choose a place where you may write"
+    return "choose another place"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -142,11 +152,3 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space where `folder` is, or will be."""
-    while not folder.exists():
-        folder = folder.parent
-    stats = os.statvfs(folder)
-    return stats.f_bavail * stats.f_frsize

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compress.artifacts import write_text
 from compress.errors import UsageError
 from compress.extras import needs
 from compress.progress import Progress
 from compress.recipes import Recipe, section_of, settings_from
 from compress.settings import Bench, Export, Network, Run, Teaching, Training
+from compress.stage import RECIPE, dump
 
 TEACHER, STUDENT, BUNDLE = "teacher", "student", "bundle"
 
@@ -29,6 +31,8 @@ def run_chain(
         The report.
     """
     chain = Chain(recipe, source, out, force, progress)
+    chain.check()
+    write_text(out / RECIPE, dump(recipe))
     if "train" in recipe:
         chain.train()
     if "distill" in recipe:
@@ -46,6 +50,37 @@ class Chain:
         """Keep what all stages need."""
         self.recipe, self.source, self.out = recipe, source, out
         self.force, self.progress = force, progress
+
+    def check(self) -> None:
+        """Refuse what a later stage would refuse, before the first one has cost any time."""
+        with needs("train"):
+            from compress.distill.methods import list_methods
+        from compress_bench.goals import check_goals, parse_goals
+        from compress_bench.profiles import choose_profile
+
+        for command in ("train", "distill"):
+            if command in self.recipe:
+                for kind in (Run, Network, Training):
+                    self._settings(command, kind).check()
+        teaching, written = self._settings("distill", Teaching), self._settings("export", Export)
+        teaching.check()
+        if teaching.method not in list_methods():
+            raise UsageError(f"{self.source}: distill.method: no such method {teaching.method}")
+        variants = self._variants(teaching, written)
+        choose_profile(self._settings("bench", Bench))
+        goals = parse_goals(self.recipe.get("goals") or {}, f"{self.source}: goals")
+        check_goals(goals, variants, variants[0], has_images=True)
+        self._subject()
+
+    def _variants(self, teaching: Teaching, written: Export) -> list[str]:
+        """The files that the bundle will hold."""
+        if "subject" in self.recipe.get("export", {}):
+            return ["teacher", "student", "baseline", "student_int8"]  # its manifest decides
+        distilled = "distill" in self.recipe and written.teacher != "none"
+        found = ["teacher"] if distilled else []
+        found += ["student"]
+        found += ["baseline"] if "distill" in self.recipe and teaching.with_baseline else []
+        return found + (["student_int8"] if written.int8 else [])
 
     def train(self) -> None:
         """The teacher, into teacher/."""
@@ -69,6 +104,11 @@ class Chain:
 
         section = section_of(self.recipe, "distill")
         if not section.get("teacher"):
+            if "train" not in self.recipe:
+                raise UsageError(
+                    f"{self.source}: distill.teacher: expected a teacher, or a section train that "
+                    "makes one, found neither"
+                )
             self.recipe["distill"]["teacher"] = str(self.out / TEACHER)
         self.progress.say("2 of 4: distil the student")
         distill(

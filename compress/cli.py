@@ -4,45 +4,42 @@ Nothing heavy is imported here: `compress --help` answers at once, and `compress
 where torch is not installed.
 """
 
-import json
 import os
 import signal
 import sys
-import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
-from compress.errors import (
-    CompressError,
-    GoalMissedError,
-    InconclusiveError,
-    StoppedError,
-    UsageError,
-)
+from compress.errors import UsageError
+from compress.explain import explain
 from compress.extras import needs
 from compress.settings import Bench, Export, Network, Output, Overrides, Run, Teaching, Training
-
-# Imported where they are used, as the stages are: half of the time that --help would take.
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from compress.progress import Progress
+from compress.show import (
+    finish_report,
+    make_progress,
+    show,
+    show_bundle,
+    show_checkpoint,
+    stdout,
+    write_comparison,
+    write_json_line,
+)
 
 
 def _from_recipe(app: App, commands: tuple[str, ...], arguments: Any) -> None:
     """Fill what the flags left open from the command's section of --recipe."""
     given = [a.tokens[0].value for a in arguments if "--recipe" in a.names and a.tokens]
-    if given and commands:
+    if given and commands and commands[-1] != "run":  # run reads the whole recipe itself
         from cyclopts.config import Dict
 
         from compress.recipes import load_recipe, section_of
 
         section = section_of(load_recipe(Path(given[0])), commands[-1])
-        filled = {key: value for key, value in section.items() if value is not None}
+        known = {name.removeprefix("--").replace("-", "_") for a in arguments for name in a.names}
+        filled = {k: value for k, value in section.items() if value is not None and k in known}
         Dict({commands[-1]: filled}, source=given[0])(app, commands, arguments)
 
 
@@ -73,20 +70,19 @@ def run(
 ) -> None:
     """Run the whole chain; without a recipe on the embedded images, with nothing to download."""
     from compress.chain import run_chain
-    from compress.recipes import load_recipe
+    from compress.recipes import load_recipe, override
 
     path = recipe or output.recipe
-    sections = load_recipe(path)
-    sections["run"] = {**sections.get("run", {}), **overrides.given()}
+    sections = override(load_recipe(path), overrides.given())
     out = overrides.out or Path("compress-run")
     report = run_chain(
         sections,
         source=str(path or "demo.yaml"),
         out=out,
         force=overrides.force,
-        progress=_progress(output),
+        progress=make_progress(output),
     )
-    _finish_report(report, out, output)
+    finish_report(report, out, output)
 
 
 @app.command
@@ -109,7 +105,7 @@ def init(
     if path.exists() and not force:
         raise UsageError(f"{path}: exists already; choose another name or give --force")
     write_text(path, demo_recipe())
-    _show(output, {"recipe": str(path)}, f"{path} written; run it with: compress run {path}")
+    show(output, {"recipe": str(path)}, f"{path} written; run it with: compress run {path}")
 
 
 @app.command
@@ -133,9 +129,9 @@ def train(
         network=network,
         training=training,
         run=run,
-        progress=_progress(output),
+        progress=make_progress(output),
     )
-    _show_checkpoint(out, output)
+    show_checkpoint(out, output)
 
 
 @app.command
@@ -161,9 +157,9 @@ def distill(
         network=network,
         training=training,
         run=run,
-        progress=_progress(output),
+        progress=make_progress(output),
     )
-    _show_checkpoint(out, output)
+    show_checkpoint(out, output)
 
 
 @app.command
@@ -187,9 +183,9 @@ def export(
         settings=settings,
         network=network,
         run=run,
-        progress=_progress(output),
+        progress=make_progress(output),
     )
-    _show_bundle(out, output)
+    show_bundle(out, output)
 
 
 @app.command
@@ -211,11 +207,11 @@ def bench(
         settings=settings,
         run=run,
         goals=None,
-        progress=_progress(output),
+        progress=make_progress(output),
     )
     is_bundle = len(subjects) == 1 and subjects[0].is_dir()
     folder = run.out or (subjects[0] / "report" if is_bundle else None)
-    _finish_report(report, folder, output)
+    finish_report(report, folder, output)
 
 
 @app.command
@@ -226,6 +222,7 @@ def predict(
     *,
     variant: str | None = None,
     top: int = 3,
+    threads: int = 1,
     output: Output = Output(),
 ) -> None:
     """Name what images show, by the ONNX file.
@@ -235,16 +232,17 @@ def predict(
         images: Image files.
         variant: Which file of the bundle; int8 if there is one.
         top: How many classes to list.
+        threads: CPU threads.
     """
     from compress_bench.predict import predict as stage
 
-    found = stage(subject, images, variant=variant, top=top, threads=1)
+    found = stage(subject, images, variant=variant, top=top, threads=threads)
     lines = [
         f"{item['image']}: "
         + ", ".join(f"{p['label']} {100 * p['score']:.1f} %" for p in item["predictions"])
         for item in found
     ]
-    _show(output, {"predictions": found}, "\n".join(lines))
+    show(output, {"predictions": found}, "\n".join(lines))
 
 
 @app.command
@@ -265,97 +263,11 @@ def report(
 
     loaded = [load_report(path) for path in reports]
     if out:
-        _write_comparison(loaded, out)
+        write_comparison(loaded, out)
     if output.json:
-        _write_json({"reports": loaded})
+        write_json_line({"reports": loaded})
     elif not output.quiet:
-        render_comparison_terminal(loaded, _stdout())
-
-
-def _write_comparison(reports: list[dict[str, Any]], out: Path) -> None:
-    from compress.artifacts import write_text
-    from compress_bench.report import render_comparison_html, render_comparison_markdown
-
-    write_text(out / "comparison.md", render_comparison_markdown(reports))
-    write_text(out / "comparison.html", render_comparison_html(reports))
-
-
-def _stdout() -> "Console":
-    """Tables and colours for people; plain text where a program reads."""
-    from rich.console import Console
-
-    return Console(file=sys.stdout, highlight=False)
-
-
-def _progress(output: Output) -> "Progress":
-    from compress.progress import Progress
-
-    return Progress(quiet=output.quiet, verbose=output.verbose)
-
-
-def _show(output: Output, content: dict[str, Any], text: str) -> None:
-    """The result on standard output: one JSON object, or text for people."""
-    if output.json:
-        _write_json(content)
-    elif not output.quiet:
-        sys.stdout.write(text + "\n")
-
-
-def _write_json(content: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
-
-
-def _show_checkpoint(out: Path, output: Output) -> None:
-    from compress.artifacts import MANIFEST, read_json
-
-    manifest = read_json(out / MANIFEST, kind="checkpoint")
-    lines = [f"{out}: {manifest['model']['reference']}, {manifest['parameters']:,} parameters"]
-    for split, found in manifest["metrics"].items():
-        low, high = (100 * found["interval"][key] for key in ("low", "high"))
-        lines.append(
-            f"  {split}: {100 * found['accuracy']:.2f} % right "
-            f"({low:.1f} to {high:.1f}, {found['n']} images)"
-        )
-    if manifest.get("comparison"):
-        lines.append(f"  {manifest['comparison']['sentence']}")
-    content = {"checkpoint": str(out), "metrics": manifest["metrics"]}
-    content |= {"comparison": manifest.get("comparison")}
-    _show(output, content, "\n".join(lines))
-
-
-def _show_bundle(out: Path, output: Output) -> None:
-    from compress.artifacts import BUNDLE, read_json
-
-    bundle = read_json(out / BUNDLE, kind="bundle")
-    lines = [f"{out}:"]
-    for name, variant in bundle["variants"].items():
-        accuracy = variant["metrics"].get("validation", {}).get("accuracy")
-        words = "" if accuracy is None else f", {100 * accuracy:.2f} % right on validation"
-        lines.append(f"  {variant['file']} ({name}): {variant['size_bytes']:,} bytes{words}")
-    lines += [f"  {sentence}" for sentence in bundle.get("advice", [])]
-    content = {"bundle": str(out), "variants": bundle["variants"], "checks": bundle["checks"]}
-    _show(output, content, "\n".join(lines))
-
-
-def _finish_report(report: dict[str, Any], folder: Path | None, output: Output) -> None:
-    """Write and show a report, and end with its verdict's exit code."""
-    from compress_bench.report import render_terminal, write_report
-
-    written = write_report(report, folder, _progress(output)) if folder else ()
-    if output.json:
-        _write_json(report)
-    elif not output.quiet:
-        render_terminal(report, _stdout())
-        for path in written:
-            sys.stdout.write(f"{path}\n")
-    status = report["verdict"]["status"]
-    if status == "fail":
-        raise GoalMissedError("verdict: fail; a goal is not met, see the goals above")
-    if status == "inconclusive":
-        raise InconclusiveError(
-            "verdict: inconclusive; the intervals do not decide every goal: "
-            "measure on an idle machine or with --profile strict"
-        )
+        render_comparison_terminal(loaded, stdout())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -373,40 +285,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, a pager) has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:
-        return _explain(error, debug="--debug" in tokens)
+        return explain(error, debug="--debug" in tokens)
     return 0
 
 
 def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
-
-
-def _explain(error: BaseException, *, debug: bool) -> int:
-    """Say what went wrong in one sentence; returns the exit code."""
-    if isinstance(error, SystemExit):
-        return int(error.code or 0)
-    if debug and not isinstance(error, KeyboardInterrupt):
-        traceback.print_exception(error)
-    if isinstance(error, KeyboardInterrupt):
-        error = StoppedError("interrupted; what was finished is kept: give the same command again")
-    elif isinstance(error, CycloptsError):
-        error = UsageError(" ".join(str(error).split()))
-    elif not isinstance(error, CompressError):
-        error = _our_bug(error)
-    sys.stderr.write(f"compress: {error}\n")
-    return error.exit_code
-
-
-def _our_bug(error: BaseException) -> CompressError:
-    """Keep the traceback in a file and name it."""
-    name = f"compress-error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    text = "".join(traceback.format_exception(error))
-    try:
-        Path(name).write_text(text)
-    except OSError:
-        sys.stderr.write(text)
-        name = "above"
-    kind = type(error).__name__
-    return CompressError(
-        f"a fault of this tool ({kind}: {error}); please report the traceback: {name}"
-    )

@@ -3,6 +3,7 @@
 Formulas live here once; every one names its source and its assumption.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
+UNBOUNDED = "one observation tells nothing about the spread"
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,16 @@ class Interval:
     high: float
     confidence: float = CONFIDENCE
 
-    def to_dict(self) -> dict[str, float]:
-        """The form that JSON holds."""
-        return {
+    def to_dict(self) -> dict[str, Any]:
+        """The form that JSON holds: no infinity, but None with the reason."""
+        bounded = math.isfinite(self.low) and math.isfinite(self.high)
+        fields: dict[str, Any] = {
             "value": self.value,
-            "low": self.low,
-            "high": self.high,
+            "low": self.low if math.isfinite(self.low) else None,
+            "high": self.high if math.isfinite(self.high) else None,
             "confidence": self.confidence,
         }
+        return fields if bounded else fields | {"reason": UNBOUNDED}
 
 
 def normal_quantile(probability: float) -> float:
@@ -91,20 +95,30 @@ def paired_difference(a: NDArray[Any], b: NDArray[Any], confidence: float = CONF
     in. Simulated coverage of 95 % intervals is 95 to 99 % from two seeds on, whichever part
     prevails. A single seed's interval speaks of that one training run only.
 
+    Of answers that are right or wrong, two imaginary images are added to what the images show:
+    one that only a gets right in every run, and one that only b does. Without them two networks
+    that agree on twenty images would be called equal with certainty. They move the bounds, not
+    the value; the bounds stay within -1 and 1.
+
     Args:
         a: right (1) or wrong (0) per [seed, image], or any score.
         b: the same seeds and images for the other network.
         confidence: coverage wanted.
 
     Source: mean squares of the two-way layout, Cornfield & Tukey, Ann. Math. Stat. 27 (1956); the
-    sum of squared half widths, W. G. Howe, JASA 69 (1974).
+    sum of squared half widths, W. G. Howe, JASA 69 (1974); the imaginary images, Bonett & Price,
+    J. Educ. Behav. Stat. 37 (2012), with Student's quantile.
     """
-    difference = np.atleast_2d(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64))
-    mean = float(difference.mean())
-    if difference.size < 2:
-        return Interval(mean, float("-inf"), float("inf"), confidence)
-    seed_means, image_means = difference.mean(axis=1), difference.mean(axis=0)
-    residual = difference - seed_means[:, None] - image_means + mean
+    a, b = (np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (a, b))
+    difference = a - b
+    value = float(difference.mean())
+    binary = bool(np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all())
+    if difference.size < 2 and not binary:
+        return Interval(value, -math.inf, math.inf, confidence)
+    imaginary = np.tile([1.0, -1.0], (len(difference), 1 if binary else 0))  # [seeds, 2 or 0]
+    seen = np.hstack([difference, imaginary])
+    seed_means, image_means, center = difference.mean(axis=1), seen.mean(axis=0), seen.mean()
+    residual = seen - seen.mean(axis=1)[:, None] - image_means + center
     by_seed = _half_width(seed_means, len(seed_means) - 1, confidence)
     by_image = _half_width(image_means, len(image_means) - 1, confidence)
     # What seeds and images explain neither alone is in both spreads; it is counted once.
@@ -112,7 +126,10 @@ def paired_difference(a: NDArray[Any], b: NDArray[Any], confidence: float = CONF
     in_both = _half_width(residual.ravel(), degrees, confidence)
     squared = by_seed**2 + by_image**2 - min(in_both, by_image) ** 2
     half = max(float(np.sqrt(squared)), by_image)
-    return Interval(mean, mean - half, mean + half, confidence)
+    low, high = float(center) - half, float(center) + half
+    if binary:
+        low, high = max(low, -1.0), min(high, 1.0)
+    return Interval(value, low, high, confidence)
 
 
 def _half_width(values: NDArray[np.float64], degrees: int, confidence: float) -> float:

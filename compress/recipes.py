@@ -4,7 +4,6 @@ A recipe is data: nothing in it is imported or executed but a network that the u
 `file.py:factory`. Unknown sections and keys are refused with a suggestion.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -18,6 +17,7 @@ from cyclopts.config import Dict
 
 from compress.errors import UsageError
 from compress.settings import Bench, Export, Network, Run, Teaching, Training
+from compress.suggest import did_you_mean
 
 # Section -> what it may hold. `run` is shared by all stages; `goals` is checked by bench.
 SECTIONS: Mapping[str, tuple[Any, ...]] = {
@@ -72,21 +72,26 @@ def keys_of(section: str) -> list[str]:
     keys: list[str] = []
     for part in SECTIONS[section]:
         keys += [part] if isinstance(part, str) else [field.name for field in fields(part)]
-    return [key for key in keys if key != "force"]
+    return [key for key in keys if key not in ("out", "force")]  # where, not what
 
 
 def _refuse_unknown(name: object, known: Iterable[str], subject: str) -> None:
     known = list(known)
-    if name in known:
-        return
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
-    raise UsageError(f"{subject}: unknown; {hint}")
+    if name not in known:
+        raise UsageError(f"{subject}: unknown; {did_you_mean(str(name), known)}")
 
 
 def _flat(key: str, value: Any) -> Any:
     """Arguments of a factory may be written as YAML; the flag takes them as JSON."""
     return json.dumps(value) if key.endswith("_args") and isinstance(value, dict) else value
+
+
+def override(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with the flags of `compress run` in every stage's section, above its keys."""
+    stages = {name: section for name, section in recipe.items() if name != "goals"}
+    merged: Recipe = {name: {**section, **given} for name, section in stages.items()}
+    merged["run"] = {**recipe.get("run", {}), **given}
+    return {**recipe, **merged}
 
 
 def section_of(recipe: Recipe, command: str) -> dict[str, Any]:

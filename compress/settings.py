@@ -5,7 +5,9 @@ command takes one or more of these classes; a recipe has a section per command w
 """
 
 import os
+import re
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -62,7 +64,8 @@ class Run:
         force: Replace a finished result, or one with other settings.
         data: Images: demo, fashion-mnist, an image folder, an .npz file, or torchvision:NAME.
         seed: Seed of weights, order and augmentation.
-        threads: CPU threads; if not given, all cores, and one for bench and predict.
+        split_seed: Seed of the splits that are cut from unsplit images.
+        threads: CPU threads; if not given, all cores, and one for bench.
         device: Where torch computes: cpu, cuda or auto.
         resize: How images of other shapes meet a network's input: crop (centre) or stretch.
         val_fraction: Share of train that becomes validation where the data has none.
@@ -74,6 +77,7 @@ class Run:
     force: Annotated[bool, Parameter(negative="")] = False
     data: str | None = None
     seed: int = 0
+    split_seed: int = 0
     threads: int | None = None
     device: str = "cpu"
     resize: Resize = "crop"
@@ -112,7 +116,11 @@ class Run:
         Raises:
             UsageError: names the flag, what it takes and what it was given.
         """
-        _expect("seed", self.seed, self.seed >= 0, "0 or more")
+        for name in ("seed", "split_seed"):
+            value = getattr(self, name)
+            _expect(name, value, 0 <= value < 2**32, "0 to 4294967295")
+        known = self.device in ("cpu", "auto") or re.fullmatch(r"cuda(:\d+)?", self.device)
+        _expect("device", self.device, bool(known), "cpu, cuda, cuda:N or auto")
         threads = self.threads
         _expect("threads", threads, threads is None or threads >= 1, "1 or more")
         for name in ("val_fraction", "test_fraction"):
@@ -127,7 +135,7 @@ class Run:
     def splitting(self) -> "Splitting":
         """The arguments of open_dataset that decide its splits."""
         return Splitting(
-            seed=self.seed,
+            seed=self.split_seed,
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
             max_bad=self.max_bad,
@@ -289,6 +297,12 @@ class Teaching:
             value = getattr(self, name)
             _expect(name, value, 0 <= value < float("inf"), "0 or more")
         _expect("labels", self.labels, self.labels >= 0, "0 or more")
+        for name in ("teacher_mean", "teacher_scale"):
+            value = getattr(self, name)
+            usable = value is None or (len(value) in (1, 3) and all(map(isfinite, value)))
+            _expect(name, value, usable, "one number or three")
+        scale = self.teacher_scale
+        _expect("teacher_scale", scale, scale is None or min(scale) > 0, "numbers above 0")
         if self.kd_weight == self.ce_weight == 0:
             raise UsageError("--kd-weight and --ce-weight: both are 0, so nothing would be learnt")
 

@@ -18,6 +18,8 @@ from compress.artifacts import write_text
 from compress.errors import ArtifactError
 
 RECIPE = "recipe.yaml"
+# By its first line a folder's recipe is told from one that a user wrote.
+_MARK = "# Resolved settings of the results in this folder, written by compress.\n"
 # What the stages write; --force removes these names and no others.
 _RESULTS = (
     RECIPE,
@@ -26,12 +28,16 @@ _RESULTS = (
     "predictions.npz",
     "training-state.pt",
     "baseline",
-    "seed-*",
+    "seed-[0-9]*",
     "bundle.json",
-    "*.onnx",
+    "teacher.onnx",
+    "student.onnx",
+    "baseline.onnx",
+    "student.int8.onnx",
     "evaluation.npz",
     "golden.npz",
     "report",
+    ".writing-*",
 )
 _NOT_SETTINGS = ("out", "force")  # where the result goes, and what it may replace
 
@@ -56,8 +62,8 @@ def open_stage(
 
     Args:
         out: the stage's folder; made if missing.
-        command: train, distill, export or bench: the recipe's section.
-        settings: resolved settings and fingerprints of the inputs; plain values only.
+        command: train, distill or export: the recipe's section.
+        settings: resolved settings and digests of the inputs; plain values only.
         result: name of the file that is written last.
         force: begin anew.
 
@@ -65,16 +71,18 @@ def open_stage(
         ArtifactError: the folder holds other things, or a run with other settings.
     """
     recipe = out / RECIPE
-    for leftover in out.glob(".writing-*"):  # of a run that was killed while it wrote
-        leftover.unlink()
+    if not _is_ours(recipe):
+        _refuse_foreign(out)
+        return _begin(out, command, settings)
     if force:
         _clear(out)
-    if not recipe.is_file():
-        _refuse_foreign(out)
-        write_text(recipe, dump({command: plain(settings)}))
-        return Stage(out, finished=False)
+        return _begin(out, command, settings)
+    for leftover in out.rglob(".writing-*"):  # of a run that was killed while it wrote
+        leftover.unlink(missing_ok=True)
+    if [path.name for path in out.iterdir()] == [RECIPE]:
+        return _begin(out, command, settings)  # refused before it made anything: nothing to keep
     found = read_settings(recipe).get(command)
-    if found is None:
+    if not isinstance(found, dict):
         raise ArtifactError(
             f"{out}: holds a result of another command than {command}; choose another --out"
         )
@@ -85,6 +93,18 @@ def open_stage(
             "choose another --out, or give --force to replace it"
         )
     return Stage(out, finished=(out / result).is_file())
+
+
+def _begin(out: Path, command: str, settings: Mapping[str, Any]) -> Stage:
+    write_text(out / RECIPE, _MARK + dump({command: plain(settings)}))
+    return Stage(out, finished=False)
+
+
+def _is_ours(recipe: Path) -> bool:
+    try:
+        return recipe.read_text().startswith(_MARK)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def read_settings(recipe: Path) -> dict[str, Any]:
@@ -105,7 +125,7 @@ def settings_of(*parts: Any) -> dict[str, Any]:
     return {key: plain(value) for key, value in merged.items() if key not in _NOT_SETTINGS}
 
 
-def plain(value: Any) -> Any:  # dict in, dict out; lists and scalars likewise
+def plain(value: Any) -> Any:
     """Settings as YAML and JSON hold them: paths as text, tuples as lists."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -121,27 +141,22 @@ def dump(content: Mapping[str, Any]) -> str:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run wrote; a folder that holds anything else is left as it is."""
-    if not out.exists():
-        return
-    found = list(out.iterdir()) if out.is_dir() else [out]
-    if foreign := sorted(path.name for path in found if not _is_ours(path)):
+    found = list(out.iterdir())
+    foreign = sorted(p.name for p in found if not any(fnmatch(p.name, r) for r in _RESULTS))
+    if foreign:
         raise ArtifactError(
             f"{out}: expected only results of this tool, found other files ({foreign[0]}); "
             "choose another --out"
         )
     for path in found:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
 
 
-def _is_ours(path: Path) -> bool:
-    return any(fnmatch(path.name, pattern) for pattern in _RESULTS)
-
-
 def _refuse_foreign(out: Path) -> None:
-    """A folder without a recipe is begun only if it is empty."""
+    """A folder without a recipe of ours is begun only if it is empty."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ArtifactError(
             f"{out}: expected an empty folder or a run of this tool, found other files; "

@@ -61,6 +61,7 @@ def build_report() -> dict[str, Any]:
                     "baseline": _curve(30, 0.88)},
         "disagreements": _disagreements(24),
         "comparison": interval(0.012, 0.004, 0.02),
+        "int8_comparison": interval(0.0015, -0.002, 0.005),
     }  # fmt: skip
 
 
@@ -88,7 +89,15 @@ def bare_report() -> dict[str, Any]:
         fields.update(dict.fromkeys((*nulls, "worst_class", "memory", "parameters")))
     student["speedup"]["vs"] = "large"
     report["settings"]["reference"] = "large"
-    nulls = ("data", "history", "disagreements", "comparison", "resolution", "verdict")
+    nulls = (
+        "data",
+        "history",
+        "disagreements",
+        "comparison",
+        "int8_comparison",
+        "resolution",
+        "verdict",
+    )
     return {
         **report,
         **dict.fromkeys(nulls),

@@ -104,3 +104,24 @@ def test_an_onnx_file_that_is_not_ours_is_refused(pictures, tmp_path):
 def test_a_missing_file_is_refused(pictures, tmp_path):
     with pytest.raises(ArtifactError, match="no such file"):
         predict(tmp_path / "none.onnx", pictures[:1])
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        (None, "field variants is missing"),
+        ({}, "expected at least one variant"),
+        ({"student": {}}, "field file is missing"),
+        ({"student": {"file": "student.onnx"}}, "field sha256 is missing"),
+        ({"student": {"file": "../x.onnx", "sha256": "0"}}, "expected a plain file name"),
+        ({"student": "student.onnx"}, "field file is missing"),
+    ],
+)
+def test_a_bundle_that_lacks_a_field_is_refused_in_one_sentence(
+    pictures, tmp_path, variants, message
+):
+    fields = {} if variants is None else {"variants": variants}
+    (tmp_path / "student.onnx").write_bytes(exported.float_file().read_bytes())
+    (tmp_path / "bundle.json").write_text(json.dumps({**header("bundle"), **fields}))
+    with pytest.raises(ArtifactError, match=f"{message}.*run compress export again with --force"):
+        predict(tmp_path, pictures[:1])

@@ -11,9 +11,10 @@ import onnx
 import pytest
 
 import bench_models
+from compress.data.open import open_dataset
 from compress.errors import ArtifactError, BenchError, UsageError
 from compress.settings import Bench, Run
-from compress_bench.bare_files import balanced, data_files
+from compress_bench.bare_files import data_files
 from compress_bench.bundle import find_files
 from compress_bench.recipe import bench
 
@@ -110,6 +111,18 @@ def test_distilled_is_compared_with_trained_alone(report):
     assert report["comparison"]["low"] > 0  # the baseline was made wrong
 
 
+def test_float32_is_compared_with_int8_on_the_same_images(report):
+    found = report["int8_comparison"]
+    accuracy = {name: v["accuracy"]["value"] for name, v in report["variants"].items()}
+    assert (found["variant"], found["vs"], found["n"]) == ("student", "student_int8", 60)
+    assert found["value"] == pytest.approx(accuracy["student"] - accuracy["student_int8"])
+    # int8 is the wrong network that the baseline is, so that both differences are one.
+    assert (found["low"], found["high"]) == (
+        report["comparison"]["low"],
+        report["comparison"]["high"],
+    )
+
+
 def test_bare_files_are_measured_without_images(tmp_path):
     slow = bench_models.write_model(tmp_path / "big net.onnx", extra=64)
     fast = bench_models.write_model(
@@ -155,7 +168,63 @@ def test_bare_files_meet_the_test_images_of_the_data(tmp_path):
         bench([wide], settings=QUICK, run=Run(threads=1, data=str(data)))
 
 
+def write_data(path):
+    images, labels = bench_models.images(90)
+    np.savez(path, x_train=images[:60], y_train=labels[:60], x_test=images[60:], y_test=labels[60:])
+    return str(path)
+
+
+def notes_of(model, data):
+    found = bench(
+        [model], settings=Bench(profile="quick", processes=1), run=Run(threads=1, data=data)
+    )
+    return " ".join(found["notes"])
+
+
+def test_images_that_a_file_was_not_exported_with_are_remarked(tmp_path):
+    data = write_data(tmp_path / "images.npz")
+    mine = open_dataset(data).fingerprint
+    entries = {
+        name: {"compress.data": json.dumps({"reference": "photos", "fingerprint": fingerprint})}
+        for name, fingerprint in {"same": mine, "other": "f" * 64}.items()
+    }
+    same, other = (
+        bench_models.write_model(tmp_path / f"{name}.onnx", metadata=metadata)
+        for name, metadata in entries.items()
+    )
+    assert "was exported with" not in notes_of(same, data)
+    assert (
+        f"other: the file was exported with photos (ffffffffffff…), --data holds other images or "
+        f"splits ({mine[:12]}…)"
+    ) in notes_of(other, data)
+
+
+@pytest.mark.parametrize("key", ["compress.data", "compress.classes", "compress.preprocessing"])
+def test_metadata_that_is_not_json_is_refused(tmp_path, key):
+    data = write_data(tmp_path / "images.npz")
+    model = bench_models.write_model(tmp_path / "model.onnx", metadata={key: "{"})
+    with pytest.raises(ArtifactError, match=f"metadata {key} is not JSON"):
+        bench([model], settings=QUICK, run=Run(threads=1, data=data))
+
+
 # ------------------------------------------------------------------------------- bad inputs
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_measuring(bundle, tmp_path):
+    (tmp_path / "report.json").write_text('{"kind": "holiday"}')
+    with pytest.raises(ArtifactError, match="choose another --out"):
+        bench([bundle], settings=QUICK, run=Run(threads=1, out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_goals_without_a_goal_are_refused_before_measuring(bundle, tmp_path):
+    (tmp_path / "goals.toml").write_text("# nothing yet\n[student]\n")
+    with pytest.raises(UsageError, match=r"goals\.toml: expected at least one goal, found none"):
+        bench(
+            [bundle],
+            settings=Bench(profile="quick", goals=tmp_path / "goals.toml"),
+            run=Run(threads=1),
+        )
 
 
 def refused(subjects, error, message, **settings):
@@ -166,7 +235,8 @@ def refused(subjects, error, message, **settings):
 def test_a_file_that_changed_after_export_is_refused(bundle, tmp_path):
     folder = copy(bundle, tmp_path)
     bench_models.write_model(folder / "student.onnx", wrong=1.0)
-    refused([folder], ArtifactError, r"student\.onnx: sha256 differs from bundle\.json")
+    message = r"student\.onnx: sha256 differs .* run compress export again with --force$"
+    refused([folder], ArtifactError, message)
 
 
 @pytest.mark.parametrize("name", ["evaluation.npz", "golden.npz", "student.int8.onnx"])
@@ -252,13 +322,6 @@ def test_weights_in_a_file_beside_count_as_size(tmp_path):
     (beside,) = data_files(tmp_path / "split.onnx")
     assert beside.name == "weights of it.data"
     assert data_files(path) == []
-
-
-def test_a_cut_of_the_images_keeps_the_classes_balanced():
-    labels = np.repeat([0, 1, 2], [30, 30, 30])
-    chosen = balanced(labels, 30)
-    assert len(chosen) == 30
-    assert np.bincount(labels[chosen]).tolist() == [10, 10, 10]
 
 
 def test_no_part_of_bench_loads_torch_or_onnx():

@@ -7,6 +7,7 @@ import pytest
 
 from compress import cli
 from compress.cli import main
+from compress.explain import explain
 
 HEAVY = {"torch", "torchvision", "onnx", "onnxruntime", "matplotlib", "scipy"}
 
@@ -70,7 +71,7 @@ def test_threads_wait_passively_unless_the_user_says_otherwise(monkeypatch):
 
 def test_a_fault_of_ours_is_saved_to_a_file_and_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code = cli._explain(ZeroDivisionError("by zero"), debug=False)
+    code = explain(ZeroDivisionError("by zero"), debug=False)
     said = capsys.readouterr().err
     (log,) = tmp_path.glob("compress-error-*.log")
     assert code == 1

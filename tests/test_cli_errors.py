@@ -218,9 +218,9 @@ def test_usage_errors_end_in_two_and_name_the_flag(run, tokens, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("trian: {model: lenet5}", "did you mean train?"),
-        ("train: {modle: lenet5}", "did you mean model?"),
-        ("distill: {student: lenet5, temprature: 3}", "did you mean temperature?"),
+        ("trian: {model: lenet5}", 'did you mean "train"?'),
+        ("train: {modle: lenet5}", 'did you mean "model"?'),
+        ("distill: {student: lenet5, temprature: 3}", 'did you mean "temperature"?'),
         ("train: [", "expected a YAML recipe"),
         ("train: {model: lenet5, epochs: many}", "epochs"),
         ("- a", "expected sections"),

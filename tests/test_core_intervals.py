@@ -1,5 +1,7 @@
 """Intervals against tables, numbers worked out by hand, and their own promise of coverage."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -74,7 +76,7 @@ def half_width(a, b=None):
 
 
 def test_one_seed_gives_the_t_interval_over_images():
-    a, b = np.array([1, 1, 0, 1, 1, 0]), np.array([0, 1, 0, 0, 1, 1])
+    a, b = np.array([2, 1, 0, 1, 1, 0]), np.array([0, 1, 0, 0, 1, 1])
     paired, plain = paired_difference(a, b), t_interval((a - b).astype(float))
     assert (paired.value, paired.low, paired.high) == pytest.approx(
         (plain.value, plain.low, plain.high)
@@ -113,10 +115,40 @@ def test_the_difference_is_a_minus_b_and_swaps_its_sign():
     assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
 
 
-def test_equal_networks_differ_by_exactly_nothing():
-    same = np.random.default_rng(0).integers(0, 2, (3, 40))
+def test_equal_scores_differ_by_exactly_nothing():
+    same = np.random.default_rng(0).normal(size=(3, 40))
     interval = paired_difference(same, same)
     assert (interval.low, interval.value, interval.high) == (0.0, 0.0, 0.0)
+
+
+def test_networks_that_never_disagree_are_equal_up_to_one_more_disagreement_each_way():
+    same = np.arange(20) % 2
+    found = paired_difference(same, same)
+    # 20 differences of 0, and one each of 1 and -1: squares 2, 21 degrees; t(0.975, 21) = 2.0796.
+    half = 2.0796 * np.sqrt(2 / 21 / 22)
+    assert (found.low, found.value, found.high) == pytest.approx((-half, 0.0, half), abs=1e-5)
+
+
+def test_seeds_that_never_disagree_have_the_interval_of_one():
+    same = np.arange(20) % 2
+    one, three = paired_difference(same, same), paired_difference(*[np.tile(same, (3, 1))] * 2)
+    assert (three.low, three.high) == pytest.approx((one.low, one.high))
+
+
+def test_the_imaginary_images_move_the_bounds_and_not_the_value():
+    a, b = np.ones(100), np.ones(100)
+    b[:9], a[9:10] = 0, 0
+    found = paired_difference(a, b)
+    # Discordant 9 and 1, each plus one: sum 8, squares 12, n 102; t(0.975, 101) = 1.98373.
+    center, half = 8 / 102, 1.98373 * np.sqrt((12 - 64 / 102) / 101 / 102)
+    assert found.value == pytest.approx(0.08)
+    assert (found.low, found.high) == pytest.approx((center - half, center + half), abs=1e-6)
+
+
+def test_accuracies_never_differ_by_more_than_1():
+    found = paired_difference(np.ones((2, 3)), np.zeros((2, 3)))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert -1.0 <= found.low < 1.0
 
 
 def test_booleans_are_counted_as_0_and_1():
@@ -124,9 +156,21 @@ def test_booleans_are_counted_as_0_and_1():
     assert paired_difference(a, b).value == pytest.approx(1 / 3)
 
 
-def test_a_single_observation_says_nothing_about_spread():
-    interval = paired_difference(np.array([1]), np.array([0]))
+def test_a_single_score_says_nothing_about_spread():
+    interval = paired_difference(np.array([1.5]), np.array([0.0]))
     assert (interval.low, interval.high) == (-np.inf, np.inf)
+
+
+def test_a_single_answer_leaves_every_difference_possible():
+    # Differences 1, 1 and -1: mean 1/3, standard error 2/3, t(0.975, 2) = 4.30.
+    interval = paired_difference(np.array([1]), np.array([0]))
+    assert (interval.low, interval.value, interval.high) == (-1.0, 1.0, 1.0)
+
+
+def test_bounds_that_could_not_be_had_are_null_in_json_with_the_reason():
+    found = json.loads(json.dumps(t_interval(np.array([2.0])).to_dict(), allow_nan=False))
+    assert (found["value"], found["low"], found["high"]) == (2.0, None, None)
+    assert found["reason"] == "one observation tells nothing about the spread"
 
 
 @pytest.mark.parametrize(
@@ -145,3 +189,15 @@ def test_95_percent_intervals_cover_the_truth_95_to_99_percent_of_the_time(
         interval = paired_difference(scores, np.zeros_like(scores))
         covered += interval.low <= truth <= interval.high
     assert 0.93 <= covered / trials <= 0.99
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_intervals_of_rare_disagreements_cover_the_truth(seeds):
+    """Only a names an image right in 1 answer of 100: the images at hand often show none."""
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(600):
+        draw = rng.random((seeds, 60))
+        found = paired_difference(draw < 0.015, (draw > 0.005) & (draw < 0.01))
+        covered += found.low <= 0.01 <= found.high
+    assert covered / 600 >= 0.95

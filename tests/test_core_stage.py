@@ -26,14 +26,21 @@ def test_the_same_settings_go_on_until_the_result_is_there(tmp_path):
     assert _open(tmp_path / "run").finished
 
 
+def _begun(out):
+    """A run that has made something: it is not begun anew."""
+    _open(out)
+    (out / "training-state.pt").write_bytes(b"state")
+    return out
+
+
 def test_other_settings_are_refused_with_the_difference(tmp_path):
-    _open(tmp_path / "run")
+    _begun(tmp_path / "run")
     with pytest.raises(ArtifactError, match="epochs: 3 there, 4 asked"):
         _open(tmp_path / "run", {**SETTINGS, "epochs": 4})
 
 
 def test_another_command_is_refused(tmp_path):
-    _open(tmp_path / "run")
+    _begun(tmp_path / "run")
     with pytest.raises(ArtifactError, match="another command than distill"):
         _open(tmp_path / "run", command="distill")
 
@@ -55,9 +62,39 @@ def test_force_leaves_a_folder_with_other_files_as_it_is(tmp_path):
     assert (tmp_path / "run/thesis.txt").read_text() == "years of work"
 
 
-def test_a_damaged_recipe_is_named(tmp_path):
+def test_a_run_that_was_refused_before_it_made_anything_is_begun_with_other_settings(tmp_path):
     _open(tmp_path / "run")
-    (tmp_path / "run/recipe.yaml").write_text("train: [")
+    _open(tmp_path / "run", {**SETTINGS, "model": "resnet8"})
+    assert read_settings(tmp_path / "run/recipe.yaml")["train"]["model"] == "resnet8"
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "model.onnx", ".writing-novel.txt"])
+def test_a_users_own_folder_is_never_cleared(tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("train: {model: lenet5}")
+    with pytest.raises(ArtifactError, match="found other files"):
+        _open(tmp_path / "mine", force=True)
+    assert (tmp_path / "mine" / name).read_text() == "train: {model: lenet5}"
+
+
+def test_a_file_in_the_place_of_the_folder_is_not_removed(tmp_path):
+    (tmp_path / "model.onnx").write_text("mine")
+    with pytest.raises(ArtifactError):
+        _open(tmp_path / "model.onnx", force=True)
+    assert (tmp_path / "model.onnx").read_text() == "mine"
+
+
+def test_what_a_killed_run_half_wrote_is_removed(tmp_path):
+    out = _begun(tmp_path / "run")
+    (out / "seed-1").mkdir()
+    (out / "seed-1/.writing-abc.pt").write_bytes(b"half")
+    _open(out)
+    assert not (out / "seed-1/.writing-abc.pt").exists()
+
+
+def test_a_damaged_recipe_is_named(tmp_path):
+    out = _begun(tmp_path / "run")
+    (out / "recipe.yaml").write_text((out / "recipe.yaml").read_text() + "train: [")
     with pytest.raises(ArtifactError, match=r"recipe.yaml: cannot be read .*--force"):
         _open(tmp_path / "run")
 

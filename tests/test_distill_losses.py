@@ -90,7 +90,7 @@ def test_every_method_is_listed_by_its_file_and_loads():
 
 
 def test_a_misspelled_method_is_refused_with_a_suggestion():
-    with pytest.raises(UsageError, match="did you mean kd"):
+    with pytest.raises(UsageError, match=r"did you mean .kd."):
         load_method("kdd")
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 import exported
 import tiny
@@ -22,6 +22,7 @@ from compress_export.quantizers.pair_safe import (
     Weight,
     count_saturating_pairs,
     pair_safe_scales,
+    refuse_saturation,
     weights_of,
 )
 from compress_export.quantizers.static_qdq import activations, quantize
@@ -269,3 +270,23 @@ def test_calibration_without_images_is_refused():
 def test_an_unknown_method_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match="expected one of minmax"):
         load_method("median")
+
+
+def test_a_file_whose_pairs_can_overflow_is_never_written():
+    """100 and 100 are next to each other: 255 * 200 is more than 32767."""
+    weight = np.array([[100], [100], [-100]], np.int8)
+    graph = helper.make_graph(
+        [
+            helper.make_node("DequantizeLinear", ["w", "scale"], ["float_w"]),
+            helper.make_node("MatMul", ["input", "float_w"], ["logits"]),
+        ],
+        "overflowing",
+        [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 1])],
+        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(np.float32(1), "scale")],
+    )
+    pairs = count_saturating_pairs(helper.make_model(graph))
+    assert pairs == 1  # 100 and -100 always fit
+    with pytest.raises(ExportError, match=r"student\.int8\.onnx: .* found 1 adjacent pairs"):
+        refuse_saturation(pairs, subject="student.int8.onnx")
+    refuse_saturation(0, subject="student.int8.onnx")

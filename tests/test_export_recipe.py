@@ -1,18 +1,20 @@
 """`compress export` from checkpoints to a bundle, and what it refuses."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
 from torch import nn
 
 import exported
 import tiny
 from compress.artifacts import read_json, sha256_file
-from compress.data.dataset import ArrayImages, Split
+from compress.data.dataset import Split
 from compress.data.open import open_dataset
 from compress.errors import ArtifactError, ExportError, ModelError, UsageError
 from compress.models.checkpoint import load_checkpoint, save_checkpoint
@@ -20,12 +22,20 @@ from compress.models.reference import source_sha256
 from compress.preprocess import Preprocessing, preprocess
 from compress.progress import SILENT
 from compress.settings import Export, Network, Run
-from compress_export.evaluation import balanced_indices, choose_evaluation, reading_size
-from compress_export.recipe import export
+from compress_bench import evaluation_set
+from compress_export.evaluation import View
+from compress_export.recipe import check_settings, export
 
 REFERENCE = f"{exported.SOURCE}:branched"
 RUN = Run(threads=1)
+CHECKPOINT = Network()  # none of its flags: the manifest says how it was built
 INT8 = Export(int8=True, calibration_images=60)
+
+
+def _data_record(reference: str, fingerprint: str) -> dict:
+    """The manifest's "data" field."""
+    splitting = {"val_fraction": 0.1, "test_fraction": 0.2, "max_bad": 0.01, "resize": "crop"}
+    return {"reference": reference, "fingerprint": fingerprint, "split_seed": 0, **splitting}
 
 
 def _save(folder: Path, module: nn.Module, width: int, data: Path, **fields) -> Path:
@@ -45,11 +55,7 @@ def _save(folder: Path, module: nn.Module, width: int, data: Path, **fields) -> 
         "metrics": {},
         "history": [{"epoch": 1, "loss": 0.5}],
         "seed": 0,
-        "data": {
-            "reference": str(data),
-            "fingerprint": dataset.fingerprint,
-            **RUN.splitting(),
-        },
+        "data": _data_record(str(data), dataset.fingerprint),
         "teacher": None,
         "baseline": None,
         **fields,
@@ -69,6 +75,7 @@ def stages(tmp_path_factory) -> Path:
         "sha256": load_checkpoint(teacher).sha256,
         "folder": str(teacher),
         "weights": None,
+        "preprocessing": exported.SPEC.to_dict(),
     }
     student = root / "student"
     _save(student / "baseline", exported.trained(16, seed=1), 16, data)
@@ -76,9 +83,15 @@ def stages(tmp_path_factory) -> Path:
     return root
 
 
-def _export(subject: Path | str, out: Path, settings: Export = INT8, run: Run = RUN) -> Path:
+def _export(
+    subject: Path | str,
+    out: Path,
+    settings: Export = INT8,
+    run: Run = RUN,
+    network: Network = CHECKPOINT,
+) -> Path:
     run = replace(run, out=out)
-    return export(subject, settings=settings, network=Network(), run=run, progress=SILENT)
+    return export(subject, settings=settings, network=network, run=run, progress=SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -232,17 +245,73 @@ def test_without_a_teacher_the_student_is_the_reference_and_its_files_are_the_sa
         assert sha256_file(out / name) == sha256_file(bundle / name)
 
 
-def test_a_large_drop_is_advised_against_with_its_numbers(stages, tmp_path):
-    strict = Export(int8=True, calibration_images=1, teacher="none", max_drop=-1.0)
-    out = _export(stages / "student" / "baseline", tmp_path / "bundle", strict)
-    content = _content(out)
-    before, after = (
-        content["variants"][name]["metrics"]["validation"]["accuracy"]
-        for name in ("student", "student_int8")
-    )
-    (sentence,) = content["advice"]
-    assert f"int8 loses {100 * (before - after):.2f} points" in sentence
-    assert "deploy student.onnx (float32)" in sentence
+def test_a_finished_bundle_that_was_damaged_is_not_called_finished(bundle, stages, tmp_path):
+    for name in ("student.int8.onnx", "evaluation.npz", "golden.npz"):
+        copy = Path(shutil.copytree(bundle, tmp_path / name))
+        with (copy / name).open("ab") as file:
+            file.write(b"x")
+        with pytest.raises(ArtifactError, match=f"{name}: .* give --force to export again"):
+            _export(stages / "student", copy)
+
+
+def test_the_teacher_keeps_the_preprocessing_it_taught_with(stages, tmp_path):
+    """--teacher-mean and --teacher-scale go above what the teacher's own manifest says."""
+    taught = replace(exported.SPEC, mean=(120.0,), scale=(60.0,))
+    record = json.loads((stages / "student/manifest.json").read_text())["teacher"]
+    record["preprocessing"] = taught.to_dict()
+    student = _changed_manifest(stages, tmp_path / "student", teacher=record)
+    out = _export(student, tmp_path / "bundle", Export())
+    teacher = _content(out)["variants"]["teacher"]
+    assert Preprocessing.from_dict(teacher["preprocessing"]) == taught
+    (inputs,) = (v for k, v in np.load(out / "golden.npz").items() if k == "teacher.input")
+    assert inputs.min() == pytest.approx(-2.0)  # a black pixel: (0 - 120) / 60
+
+
+def test_a_file_says_which_images_it_was_exported_with(bundle, stages):
+    expected = {
+        "reference": "data.npz",
+        "fingerprint": open_dataset(str(stages / "data.npz")).fingerprint,
+    }
+    for variant in _content(bundle)["variants"].values():
+        session = ort.InferenceSession(str(bundle / variant["file"]))
+        found = session.get_modelmeta().custom_metadata_map["compress.data"]
+        assert json.loads(found) == expected
+
+
+# ---------------------------------------------------------------------------- a foreign student
+
+
+@pytest.fixture
+def foreign(stages, tmp_path) -> dict:
+    """A network of the user's own file, with its weights in another."""
+    (tmp_path / "net.py").write_text(exported.SOURCE.read_text())
+    torch.save(exported.trained().state_dict(), tmp_path / "net.pth")
+    return {
+        "subject": f"{tmp_path}/net.py:branched",
+        "out": tmp_path / "bundle",
+        "settings": Export(),
+        "run": replace(RUN, data=str(stages / "data.npz")),
+        "network": Network(weights=tmp_path / "net.pth"),
+    }
+
+
+def test_a_foreign_student_is_known_by_its_weights_and_source(foreign, tmp_path):
+    provenance = _content(_export(**foreign))["provenance"]
+    assert provenance["student_sha256"] == sha256_file(tmp_path / "net.pth")
+    assert provenance["student_source_sha256"] == sha256_file(tmp_path / "net.py")
+    _export(**foreign)  # finished already
+
+
+def test_edited_source_or_weights_are_another_export(foreign, tmp_path):
+    _export(**foreign)
+    with (tmp_path / "net.py").open("a") as file:
+        file.write("# edited\n")
+    with pytest.raises(ArtifactError, match=r"other settings .*student_source_sha256"):
+        _export(**foreign)
+    (tmp_path / "net.py").write_text(exported.SOURCE.read_text())
+    torch.save(exported.trained(seed=1).state_dict(), tmp_path / "net.pth")
+    with pytest.raises(ArtifactError, match=r"other settings .*student_sha256"):
+        _export(**foreign)
 
 
 # -------------------------------------------------------------------------------------- refusals
@@ -260,6 +329,7 @@ def _changed_manifest(stages: Path, out: Path, **fields) -> Path:
 
 def test_a_teacher_that_is_gone_is_named_with_two_ways_out(stages, tmp_path):
     record = {"reference": "net.py:big", "sha256": "0", "folder": str(tmp_path / "gone")}
+    record["preprocessing"] = exported.SPEC.to_dict()
     student = _changed_manifest(stages, tmp_path / "student", teacher=record)
     with pytest.raises(ExportError, match=r"net\.py:big .*--teacher FOLDER, or --teacher none"):
         _export(student, tmp_path / "bundle")
@@ -267,6 +337,7 @@ def test_a_teacher_that_is_gone_is_named_with_two_ways_out(stages, tmp_path):
 
 def test_a_teacher_that_was_trained_again_is_refused(stages, tmp_path):
     record = {"reference": "t", "sha256": "0" * 64, "folder": str(stages / "teacher")}
+    record["preprocessing"] = exported.SPEC.to_dict()
     student = _changed_manifest(stages, tmp_path / "student", teacher=record)
     with pytest.raises(ExportError, match="its weights have changed since it taught"):
         _export(student, tmp_path / "bundle")
@@ -274,7 +345,7 @@ def test_a_teacher_that_was_trained_again_is_refused(stages, tmp_path):
 
 def test_other_images_under_the_same_name_are_refused(stages, tmp_path):
     data = tiny.write_npz(tmp_path / "data.npz", train=93)
-    record = {"reference": str(data), "fingerprint": "f" * 64, **RUN.splitting()}
+    record = _data_record(str(data), "f" * 64)
     student = _changed_manifest(stages, tmp_path / "student", data=record)
     with pytest.raises(ArtifactError, match=r"expected the images .* was trained on"):
         _export(student, tmp_path / "bundle")
@@ -304,38 +375,108 @@ def test_a_foreign_onnx_file_is_refused_for_now(tmp_path):
 
 def test_nothing_is_left_in_the_output_folder_by_a_refusal(stages, tmp_path):
     record = {"reference": "net.py:big", "sha256": "0", "folder": str(tmp_path / "gone")}
+    record["preprocessing"] = exported.SPEC.to_dict()
     student = _changed_manifest(stages, tmp_path / "student", teacher=record)
     with pytest.raises(ExportError):
         _export(student, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 
 
-# -------------------------------------------------------------------------------- choosing images
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Export(calibration_images=-5), "--calibration-images: expected 1 or more, found -5"),
+        (Export(max_drop=-0.1), "--max-drop: expected 0 points or more, found -0.1"),
+        (Export(max_drop=float("nan")), "--max-drop: expected 0 points or more, found nan"),
+        (Export(max_drop=float("inf")), "--max-drop: expected 0 points or more, found inf"),
+        (Export(opset=17), "--opset: expected 18 to 22, .*found 17"),
+        (Export(opset=23), "--opset: expected 18 to 22, .*found 23"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused_before_anything_is_loaded(
+    tmp_path, settings, message
+):
+    with pytest.raises(UsageError, match=message):
+        _export(tmp_path / "absent", tmp_path / "bundle", settings)
+    assert not (tmp_path / "bundle").exists()
 
 
-def test_chosen_images_are_class_balanced_and_seeded():
-    labels = np.array([0] * 50 + [1] * 7 + [2] * 3)
-    chosen = balanced_indices(labels, 12, seed=0)
-    assert np.bincount(labels[chosen]).tolist() == [5, 4, 3]  # class 2 has no more
-    assert (np.diff(chosen) > 0).all()
-    np.testing.assert_array_equal(chosen, balanced_indices(labels, 12, seed=0))
-    assert (chosen != balanced_indices(labels, 12, seed=1)).any()
+def test_settings_at_the_ends_of_their_ranges_are_taken():
+    check_settings(Export(calibration_images=1, max_drop=0.0, opset=18))
+    check_settings(Export(opset=22))
 
 
-def test_all_images_are_chosen_where_they_fit():
-    labels = np.array([0, 1, 1, 1])
-    assert balanced_indices(labels, 10, seed=0).tolist() == [0, 1, 2, 3]
+@pytest.mark.parametrize(
+    ("flag", "network"),
+    [
+        ("--weights", Network(weights=Path("w.pth"))),
+        ("--pretrained", Network(pretrained=True)),
+        ("--model-args", Network(model_args='{"width": 8}')),
+        ("--input-size", Network(input_size=32)),
+        ("--replace-head", Network(replace_head=True)),
+        ("--freeze", Network(freeze=1)),
+    ],
+)
+def test_flags_that_a_checkpoint_would_ignore_are_refused(stages, tmp_path, flag, network):
+    with pytest.raises(UsageError, match=f"{flag}: expected a network that is no checkpoint"):
+        _export(stages / "student", tmp_path / "bundle", network=network)
 
 
-def test_images_of_mixed_sizes_are_read_large_enough_for_the_largest_crop():
-    mixed = replace(tiny.dataset(), image_size=None)
-    student = Preprocessing((32, 32), 3)
-    teacher = Preprocessing((224, 224), 3, crop_fraction=0.875)
-    assert reading_size(mixed, [student, teacher]) == (256, 256)
-    assert reading_size(tiny.dataset(), [student, teacher]) == (16, 16)  # all alike: their own
+def test_a_subject_that_is_nothing_is_refused_first(tmp_path):
+    message = "^nothing: expected a checkpoint folder or a network, found no such folder$"
+    with pytest.raises(ModelError, match=message):
+        _export("nothing", tmp_path / "bundle")
 
 
-def test_the_evaluation_set_is_capped_at_64_megabytes_of_pixels():
-    split = Split(ArrayImages(np.zeros((0, 1, 1, 1), np.uint8)), np.arange(1000) % 4)
-    chosen = choose_evaluation(split, bytes_an_image=640_000, seed=0)
-    assert np.bincount(split.labels[chosen]).tolist() == [25, 25, 25, 25]
+def test_a_misspelt_network_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(ModelError, match=r"found no such folder; did you mean lenet5\?"):
+        _export("lennet5", tmp_path / "bundle")
+
+
+def test_a_file_of_the_users_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"absent\.py:net: no such file"):
+        _export("absent.py:net", tmp_path / "bundle")
+
+
+def test_a_folder_whose_training_is_not_finished_is_refused(tmp_path):
+    (tmp_path / "student").mkdir()
+    with pytest.raises(ArtifactError, match=r"without manifest\.json; its training may not be"):
+        _export(tmp_path / "student", tmp_path / "bundle")
+
+
+# ---------------------------------------------------------------------------------- large images
+
+
+def test_test_images_that_do_not_fit_are_resized_then_cut_and_that_is_said(
+    stages, tmp_path, monkeypatch
+):
+    """With 10,240 bytes, 60 images of 32 x 32 do not fit; 40 of them do at the input's 16 x 16."""
+    monkeypatch.setattr(evaluation_set, "EVALUATION_BYTES", 40 * 16 * 16)
+    data = tiny.write_npz(tmp_path / "large.npz", size=32)
+    student = _changed_manifest(stages, tmp_path / "student")
+    run = replace(RUN, data=str(data))
+    out = _export(student, tmp_path / "bundle", Export(teacher="none"), run)
+    with np.load(out / "evaluation.npz") as found:
+        assert found["images"].shape == (40, 16, 16, 1)
+        assert np.bincount(found["labels"]).tolist() in ([14, 13, 13], [13, 14, 13], [13, 13, 14])
+    assert (
+        "measured on 40 of 60 test images, class-balanced, to keep evaluation.npz under 64 MB"
+        in _content(out)["advice"]
+    )
+
+
+def test_large_photos_are_read_one_at_a_time():
+    asked = []
+
+    class Photos:
+        def __len__(self):
+            return 3
+
+        def batch(self, indices, size):
+            asked.append(len(indices))
+            return np.zeros((len(indices), *size, 1), np.uint8)
+
+    split = Split(Photos(), np.zeros(3, np.int64))
+    view = View(split, (1024, 2048), exported.SPEC)
+    assert view.inputs(np.arange(3)).shape == (3, 1, 16, 16)
+    assert asked == [1, 1, 1]

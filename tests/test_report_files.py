@@ -59,6 +59,36 @@ def test_another_json_is_refused(tmp_path):
         load_report(path)
 
 
+def test_a_report_replaces_an_earlier_one(tmp_path):
+    write_report({**build_report(), "schema": 0}, tmp_path)
+    write_report(build_report(), tmp_path)
+    assert load_report(tmp_path)["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report.json", '{"kind": "bundle"}'),
+        ("report.json", "[1, 2]"),
+        ("report.json", "not JSON"),
+        ("report.md", "# Of last quarter"),
+        ("report.html", "<p>Of last quarter</p>"),
+    ],
+)
+def test_a_file_that_is_not_a_report_is_left_as_it_is(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ArtifactError, match=f"{name}: expected .* choose another --out"):
+        write_report(build_report(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == content
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(ArtifactError, match="expected a folder for the report, found a file"):
+        write_report(build_report(), tmp_path / "out")
+
+
 def test_importing_the_views_imports_neither_matplotlib_nor_jinja2():
     import subprocess
 

@@ -29,7 +29,7 @@ def test_without_a_teacher_nothing_is_said_of_distillation():
     assert distillation(bare_report()) == ""
 
 
-def with_pace(factor, cost=0.0015):
+def with_pace(factor, cost=(0.0015, -0.002, 0.005)):
     """The sample with int8 inferences that take `factor` of the student's time."""
     report = build_report()
     student = report["variants"]["student"]
@@ -37,15 +37,14 @@ def with_pace(factor, cost=0.0015):
         [value * factor * (1 + i / 1000) for value in process]
         for i, process in enumerate(student["samples_seconds"])
     ]
-    wanted = student["accuracy"]["value"] - cost
-    return changed(report, wanted, "variants", "student_int8", "accuracy", "value")
+    return changed(report, cost and interval(*cost), "int8_comparison")
 
 
 def test_int8_that_is_faster_and_cheap_was_worth_it():
-    sentence = int8_worth(with_pace(0.5, cost=0.002))
+    sentence = int8_worth(with_pace(0.5, cost=(0.002, 0.001, 0.003)))
     # 249312 / 70884 bytes; time ratios 2 / (1 + i/1000), mean log at i = 2.
     assert sentence.startswith("int8 was worth it: 3.52 times smaller and 2.00 times faster (1.99 ")
-    assert sentence.endswith("), for 0.2 points of accuracy.")
+    assert sentence.endswith("), for 0.2 points (0.1 to 0.3) of accuracy.")
 
 
 def test_int8_that_is_slower_paid_in_size_only():
@@ -65,7 +64,24 @@ def test_int8_that_is_neither_smaller_nor_faster_brought_nothing():
 
 
 def test_int8_that_costs_more_than_a_point_is_not_called_worth_it():
-    assert int8_worth(with_pace(0.5, cost=0.02)).startswith("int8 costs more than 1 point of")
+    sentence = int8_worth(with_pace(0.5, cost=(0.02, 0.012, 0.028)))
+    assert sentence.startswith("int8 costs more than 1 point of accuracy: 3.52")
+    assert sentence.endswith("for 2.0 points (1.2 to 2.8) of accuracy.")
+
+
+def test_int8_whose_interval_reaches_below_a_point_only_may_cost_more():
+    sentence = int8_worth(with_pace(0.5, cost=(0.02, 0.008, 0.032)))
+    assert sentence.startswith("int8 may cost more than 1 point of accuracy: 3.52")
+
+
+def test_int8_whose_interval_holds_zero_has_no_measurable_loss():
+    assert "with no measurable loss of accuracy: 0.2 points (-0.2 to 0.5)." in int8_worth(
+        with_pace(0.5, cost=(0.002, -0.002, 0.005))
+    )
+
+
+def test_without_images_the_accuracy_of_int8_is_not_claimed():
+    assert int8_worth(with_pace(0.5, cost=None)).endswith("; its accuracy was not measured.")
 
 
 def test_without_a_resolution_no_speed_is_claimed():

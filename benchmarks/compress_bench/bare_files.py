@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compress.artifacts import sha256_file, write_with
 from compress.data.dataset import Dataset
@@ -16,10 +15,10 @@ from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Run
 from compress_bench.bundle import REMEDY, Described, Subjects, choose_reference, read_preprocessing
+from compress_bench.evaluation_set import choose_test_images, read_pixels, reading_size
 from compress_bench.evidence import TestImages, Variant
-from compress_bench.metadata import CLASSES, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
+from compress_bench.metadata import CLASSES, DATA, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
 
-EVALUATION_BYTES = 64_000_000
 # An entry of `external_data` as ONNX's TensorProto stores it: field 1 "location", field 2 a name
 # after the byte that tells its length.
 _LOCATION = re.compile(rb"\n\x08location\x12([\x01-\x7f])(?=(.{1,127}))", re.DOTALL)
@@ -76,12 +75,7 @@ def data_files(path: Path) -> list[Path]:
 def _bare_preprocessing(path: Path, model: Mapping[str, Any]) -> Preprocessing | None:
     """What the file says; else ours at the size of an image-shaped input; else None."""
     if PREPROCESSING in model["metadata"]:
-        try:
-            return read_preprocessing(json.loads(model["metadata"][PREPROCESSING]), path)
-        except json.JSONDecodeError as error:
-            raise ArtifactError(
-                f"{path}: its metadata {PREPROCESSING} is not JSON ({error}); {REMEDY}"
-            ) from error
+        return read_preprocessing(_read_entry(path, model["metadata"], PREPROCESSING), path)
     shape = model["inputs"][0]["shape"] if len(model["inputs"]) == 1 else []
     if len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]) or shape[1] not in (1, 3):
         return None
@@ -118,21 +112,21 @@ def images_from_data(
     dataset: Dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     if len(dataset.test) == 0:
         raise DataError(f"{run.data}: expected test images, found none; give another --data")
-    sizes = [v.preprocessing.size for v in variants if v.preprocessing is not None]
-    size = dataset.image_size or max(sizes, key=lambda s: s[0] * s[1])
-    chosen = balanced(dataset.test.labels, EVALUATION_BYTES // (size[0] * size[1] * 3))
-    images, labels = dataset.test.images.batch(chosen, size), dataset.test.labels[chosen]
+    specs = [v.preprocessing for v in variants if v.preprocessing is not None]
+    size = reading_size(dataset, specs)
+    chosen = choose_test_images(dataset, size, run.seed)
+    images, labels = read_pixels(dataset.test, chosen, size), dataset.test.labels[chosen]
     path = folder / "evaluation.npz"
     write_with(path, lambda temporary: np.savez(temporary, images=images, labels=labels))
-    notes = [*dataset.notes, *_assumptions(variants, described, dataset.classes)]
+    notes = [*dataset.notes, *_assumptions(variants, described, dataset)]
     if len(chosen) < len(dataset.test):
-        notes.append(f"accuracy is of {len(chosen)} of {len(dataset.test)} test images")
+        notes.append(
+            f"accuracy is of {len(chosen)} of {len(dataset.test)} test images, class-balanced"
+        )
     return TestImages(dataset.name, path, images, labels, dataset.classes), tuple(notes)
 
 
-def _assumptions(
-    variants: Sequence[Variant], described: Described, classes: tuple[str, ...]
-) -> list[str]:
+def _assumptions(variants: Sequence[Variant], described: Described, dataset: Dataset) -> list[str]:
     """What the files do not say, or say differently from the data, in sentences."""
     notes = []
     for variant in variants:
@@ -143,17 +137,33 @@ def _assumptions(
                 f"{variant.name}: the file does not say how images become its input; "
                 f"(x - 128) / 64 at {height} x {width} px was assumed"
             )
-        if CLASSES in said and tuple(json.loads(said[CLASSES])) != classes:
+        if CLASSES in said and _read_entry(variant.path, said, CLASSES) != list(dataset.classes):
             notes.append(
                 f"{variant.name}: its classes have other names than the data's; "
                 "they were matched by their order"
             )
+        if DATA in said:
+            notes += _other_images(variant, _read_entry(variant.path, said, DATA), dataset)
     return notes
 
 
-def balanced(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most `most` indices, evenly spread over the images sorted by class; ascending."""
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    by_class = np.argsort(labels, kind="stable")
-    return np.sort(by_class[np.linspace(0, len(labels) - 1, most).round().astype(np.int64)])
+def _other_images(variant: Variant, named: Any, dataset: Dataset) -> list[str]:
+    """A note where --data is not what the file was exported with, image by image."""
+    if not isinstance(named, dict) or named.get("fingerprint") == dataset.fingerprint:
+        return []
+    return [
+        f"{variant.name}: the file was exported with {named.get('reference')} "
+        f"({str(named.get('fingerprint'))[:12]}…), --data holds other images or splits "
+        f"({dataset.fingerprint[:12]}…): make sure that the test images were not among its "
+        "training images"
+    ]
+
+
+def _read_entry(path: Path, said: Mapping[str, str], key: str) -> Any:
+    """One JSON entry of a file's metadata."""
+    try:
+        return json.loads(said[key])
+    except json.JSONDecodeError as error:
+        raise ArtifactError(
+            f"{path}: its metadata {key} is not JSON ({error}); {REMEDY}"
+        ) from error

@@ -13,10 +13,10 @@ import numpy as np
 from compress.artifacts import BUNDLE, read_json, verify_sha256
 from compress.errors import ArtifactError, BenchError, UsageError
 from compress.preprocess import Preprocessing
+from compress.suggest import did_you_mean
 from compress_bench.evidence import TestImages, Variant
-from compress_bench.quantities import did_you_mean
 
-REMEDY = "run compress export again"
+REMEDY = "run compress export again with --force"
 
 Described = Mapping[str, Mapping[str, Any]]  # the runner's `model` events by variant
 
@@ -56,7 +56,7 @@ def find_files(subjects: Sequence[Path]) -> dict[str, Path]:
         folder = subjects[0]
         return {
             name: _member(folder, _get(entry, "file", folder))
-            for name, entry in _variants(_read_bundle(folder), folder).items()
+            for name, entry in read_variants(folder).items()
         }
     if not subjects or any(path.is_dir() for path in subjects):
         raise UsageError("compress bench: expected one bundle folder, or one or more ONNX files")
@@ -111,7 +111,7 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
     for variant in variants:
         check_fit(variant, described[variant.name], classes, "bundle.json")
     images = _bundle_images(folder, bundle, classes)
-    _verify(folder, _get(bundle, "golden", folder))
+    verify_file(folder, _get(bundle, "golden", folder))
     default = _get(bundle, "reference", folder)
     return Subjects(
         variants=variants,
@@ -122,8 +122,12 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
     )
 
 
-def verify_bundle(folder: Path) -> None:
+def verify_bundle(folder: Path, remedy: str = REMEDY) -> None:
     """Hold every file of a bundle against its digest, before onnxruntime reads any of them.
+
+    Args:
+        folder: the bundle.
+        remedy: what the user should do about a damaged one.
 
     Raises:
         ArtifactError: a file is missing or differs.
@@ -131,7 +135,27 @@ def verify_bundle(folder: Path) -> None:
     bundle = _read_bundle(folder)
     parts = [_get(bundle, "evaluation", folder), _get(bundle, "golden", folder)]
     for entry in [*_variants(bundle, folder).values(), *parts]:
-        _verify(folder, entry)
+        verify_file(folder, entry, remedy)
+
+
+def read_variants(folder: Path) -> dict[str, dict[str, Any]]:
+    """The entries of bundle.json by variant name, at least one.
+
+    Raises:
+        ArtifactError: the folder holds no bundle, or one without variants.
+    """
+    return _variants(_read_bundle(folder), folder)
+
+
+def verify_file(folder: Path, entry: Any, remedy: str = REMEDY) -> Path:
+    """The file of one entry of bundle.json, held against its digest.
+
+    Raises:
+        ArtifactError: a field or the file is missing, or the file differs.
+    """
+    path = _member(folder, _get(entry, "file", folder))
+    verify_sha256(path, _get(entry, "sha256", folder), record=BUNDLE, remedy=remedy)
+    return path
 
 
 def _read_bundle(folder: Path) -> dict[str, Any]:
@@ -158,12 +182,6 @@ def _member(folder: Path, name: Any) -> Path:
             f"{folder / BUNDLE}: expected a plain file name, found {name!r}; {REMEDY}"
         )
     return folder / name
-
-
-def _verify(folder: Path, entry: Any) -> Path:
-    path = _member(folder, _get(entry, "file", folder))
-    verify_sha256(path, _get(entry, "sha256", folder), record=BUNDLE, remedy=REMEDY)
-    return path
 
 
 def _bundle_variant(folder: Path, name: str, entry: dict[str, Any]) -> Variant:
@@ -193,7 +211,7 @@ def read_preprocessing(fields: Any, source: Path) -> Preprocessing:
 
 
 def _bundle_images(folder: Path, bundle: dict[str, Any], classes: tuple[str, ...]) -> TestImages:
-    path = _verify(folder, _get(bundle, "evaluation", folder))
+    path = verify_file(folder, _get(bundle, "evaluation", folder))
     try:
         with np.load(path, allow_pickle=False) as file:
             images, labels = file["images"], file["labels"]

@@ -1,4 +1,4 @@
-"""Where two variants part: single images, and distilled against trained alone."""
+"""Where two variants part: single images, and accuracy paired on the same images."""
 
 import base64
 import io
@@ -62,16 +62,25 @@ def png(image: NDArray[np.uint8]) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def compare_with_baseline(evidence: Evidence) -> dict[str, Any] | None:
-    """Accuracy that distilling brought over training alone, paired; None without a baseline."""
+def compare_roles(evidence: Evidence, role: str, vs: str) -> dict[str, Any] | None:
+    """Accuracy of one role's file minus that of another's, paired on the same images.
+
+    Args:
+        evidence: what was measured.
+        role: student.
+        vs: baseline, for what the teacher brought; student_int8, for what int8 cost.
+
+    Returns:
+        The difference with its interval, a fraction; None without images or one of the two.
+    """
     by_role = {variant.role: variant.name for variant in evidence.variants.values()}
-    if evidence.images is None or not {"student", "baseline"} <= by_role.keys():
+    if evidence.images is None or not {role, vs} <= by_role.keys():
         return None
-    student, baseline = by_role["student"], by_role["baseline"]
-    gain = matched_difference(evidence.right(student), evidence.right(baseline))
-    return gain.to_dict() | {
+    first, second = by_role[role], by_role[vs]
+    found = matched_difference(evidence.right(first), evidence.right(second))
+    return found.to_dict() | {
         "metric": "accuracy",
-        "variant": student,
-        "vs": baseline,
+        "variant": first,
+        "vs": second,
         "n": len(evidence.images.labels),
     }

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from compress.errors import UsageError
+from compress.suggest import did_you_mean
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Bound, Goal, GoalForm, load_metric, metric_names
-from compress_bench.quantities import did_you_mean, parse, show
+from compress_bench.quantities import parse, show
 from compress_bench.statistics import Estimate
 
 _MORE_IMAGES = "to decide, give more test images"
@@ -19,7 +20,7 @@ def read_goals(path: Path) -> tuple[Goal, ...]:
     """Goals from a TOML file.
 
     Raises:
-        UsageError: no such file, not TOML, or not of the documented form.
+        UsageError: no such file, not TOML, not of the documented form, or without a goal.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -27,7 +28,13 @@ def read_goals(path: Path) -> tuple[Goal, ...]:
         raise UsageError(f"--goals {path}: cannot be read ({error.strerror or error})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--goals {path}: not TOML ({error})") from error
-    return parse_goals(content, str(path))
+    goals = parse_goals(content, str(path))
+    if not goals:
+        raise UsageError(
+            f"--goals {path}: expected at least one goal, found none; write one such as "
+            '[student] "latency.p50" = { max = "5 ms" }, or leave --goals out'
+        )
+    return goals
 
 
 def parse_goals(mapping: Mapping[str, Any], source: str) -> tuple[Goal, ...]:

@@ -6,6 +6,7 @@ export writes it, bench and predict read it through onnxruntime.
 import json
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from compress.errors import ArtifactError
@@ -13,6 +14,7 @@ from compress.preprocess import Preprocessing
 
 PREPROCESSING = "compress.preprocessing"
 CLASSES = "compress.classes"
+DATA = "compress.data"
 PARAMETERS = "compress.parameters"
 NETWORK = "compress.network"
 PRECISION = "compress.precision"
@@ -36,11 +38,29 @@ class ModelMetadata:
     network: str
 
 
+@dataclass(frozen=True)
+class DataOrigin:
+    """The images that a file was exported with.
+
+    Attributes:
+        reference: as the user gave it.
+        fingerprint: of content and splits.
+    """
+
+    reference: str
+    fingerprint: str
+
+
 def model_metadata(
-    *, preprocessing: Preprocessing, classes: tuple[str, ...], parameters: int, network: str
+    *,
+    preprocessing: Preprocessing,
+    classes: tuple[str, ...],
+    parameters: int,
+    network: str,
+    data: DataOrigin | None,
 ) -> dict[str, str]:
-    """The entries that go into an ONNX file's metadata_props."""
-    return {
+    """The entries that go into an ONNX file's metadata_props; no path of this machine."""
+    entries = {
         PREPROCESSING: json.dumps(preprocessing.to_dict()),
         CLASSES: json.dumps(list(classes), ensure_ascii=False),
         PARAMETERS: str(parameters),
@@ -48,6 +68,11 @@ def model_metadata(
         PRECISION: "float32",
         VERSION: metadata.version("edge-compress"),
     }
+    if data is not None:
+        # Of a folder or a file its name: files are handed on.
+        said = {"reference": Path(data.reference).name, "fingerprint": data.fingerprint}
+        entries[DATA] = json.dumps(said, ensure_ascii=False)
+    return entries
 
 
 def without_folder(reference: str) -> str:
@@ -81,5 +106,5 @@ def read_metadata(session: Any, *, subject: str) -> ModelMetadata:
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{subject}: its compress.* metadata cannot be read ({error}); "
-            "give compress export again"
+            "give compress export again with --force"
         ) from error

@@ -9,12 +9,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from compress.artifacts import BUNDLE, read_json, verify_sha256
 from compress.data.image import load_image
 from compress.errors import ArtifactError, BenchError, UsageError
 from compress.preprocess import preprocess
+from compress.suggest import did_you_mean
+from compress_bench.bundle import REMEDY, read_variants, verify_file
 from compress_bench.metadata import ModelMetadata, read_metadata
-from compress_bench.quantities import did_you_mean
 
 # The smallest of the files that a user would deploy goes first.
 _PREFERRED = ("student_int8", "student")
@@ -88,13 +88,11 @@ def _open(subject: Path, variant: str | None, threads: int) -> _Network:
 
 def _member(folder: Path, wanted: str | None) -> tuple[str, Path]:
     """The variant's name and its file, whole and unchanged."""
-    variants = read_json(folder / BUNDLE, kind="bundle")["variants"]
+    variants = read_variants(folder)
     name = wanted or next((n for n in _PREFERRED if n in variants), next(iter(variants)))
     if name not in variants:
         raise UsageError(f"--variant {name}: no such variant; {did_you_mean(name, list(variants))}")
-    path = folder / Path(variants[name]["file"]).name
-    verify_sha256(path, variants[name]["sha256"], record=BUNDLE, remedy="run compress export again")
-    return name, path
+    return name, verify_file(folder, variants[name])
 
 
 def _session(path: Path, threads: int) -> ort.InferenceSession:
@@ -110,7 +108,7 @@ def _session(path: Path, threads: int) -> ort.InferenceSession:
     except Exception as error:
         raise ArtifactError(
             f"{path}: onnxruntime {ort.__version__} cannot load it "
-            f"({str(error).splitlines()[0]}); run compress export again"
+            f"({str(error).splitlines()[0]}); {REMEDY}"
         ) from error
 
 
@@ -122,7 +120,7 @@ def _scores(network: _Network, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     if len(logits) != len(network.metadata.classes):
         raise BenchError(
             f"{network.name}: expected {len(network.metadata.classes)} logits, one a class of its "
-            f"metadata, found {len(logits)}; run compress export again"
+            f"metadata, found {len(logits)}; {REMEDY}"
         )
     shifted = np.exp(logits - logits.max())
     return np.asarray(shifted / shifted.sum())

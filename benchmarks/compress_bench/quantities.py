@@ -1,12 +1,11 @@
 """Numbers with units: read from goals, shown to people. Inside, seconds, bytes and fractions."""
 
-import difflib
 import math
 import re
-from collections.abc import Iterable
 from typing import Literal
 
 from compress.errors import UsageError
+from compress.suggest import did_you_mean
 
 Quantity = Literal["time", "size", "share", "points", "ratio", "rate", "count"]
 
@@ -39,16 +38,6 @@ _EXAMPLES: dict[Quantity, str] = {
     "count": '"50 k"',
 }
 _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Which known word comes nearest, or all of them: the end of an error's sentence."""
-    names = list(known)
-    lowered = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1)
-    if close:
-        return f'did you mean "{lowered[close[0]]}"?'
-    return f"expected one of {', '.join(names)}"
 
 
 def parse(written: object, quantity: Quantity, where: str) -> float:

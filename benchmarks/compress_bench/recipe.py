@@ -17,12 +17,13 @@ from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
 from compress_bench import bundle, measure, noise
 from compress_bench.bare_files import images_from_data, open_files
-from compress_bench.differences import compare_with_baseline, disagreements
+from compress_bench.differences import compare_roles, disagreements
 from compress_bench.evidence import COPY, Evidence
 from compress_bench.goals import check_goals, judge_goals, parse_goals, read_goals
 from compress_bench.machine import describe_machine, refuse_emulation
 from compress_bench.metrics import Goal, load_metric, metric_names
 from compress_bench.profiles import choose_profile
+from compress_bench.report.files import check_report_folder
 from compress_bench.targets import local
 
 
@@ -48,10 +49,12 @@ def bench(
 
     Raises:
         UsageError: a flag or a goal that cannot be.
-        ArtifactError: a bundle is damaged.
+        ArtifactError: a bundle is damaged, or --out holds what is not a report.
         DataError: the images cannot be used.
         BenchError: a model cannot be measured; names it.
     """
+    if run.out is not None:
+        check_report_folder(run.out)
     limits = _read_goals(settings, goals)
     profile = choose_profile(settings)
     for flag, number in (("batch-size", settings.batch_size), ("threads", run.threads)):
@@ -81,7 +84,8 @@ def bench(
         "variants": {name: _report_variant(evidence, name) for name in evidence.variants},
         "history": dict(found.history),
         "disagreements": disagreements(evidence),
-        "comparison": compare_with_baseline(evidence),
+        "comparison": compare_roles(evidence, "student", "baseline"),
+        "int8_comparison": compare_roles(evidence, "student", "student_int8"),
     }
 
 

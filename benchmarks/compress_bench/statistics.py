@@ -220,19 +220,11 @@ def is_resolvable(logs: NDArray[np.float64], control: Resolution) -> bool:
     return beyond_margin and beyond_chance and beyond_control
 
 
-def matched_difference(a_right: NDArray[Any], b_right: NDArray[Any]) -> Estimate:
+def matched_difference(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> Estimate:
     """Accuracy of a minus accuracy of b on the same images, with a paired interval.
-
-    One imaginary image is added that only a gets right, and one that only b does: without them
-    two networks that agree on twenty images would be called equal with certainty.
 
     Args:
         a_right: whether a is right, bool [N].
         b_right: whether b is right, bool [N].
-
-    Source: Bonett & Price, Adjusted Wald confidence interval for a difference of binomial
-    proportions based on paired data, J. Educ. Behav. Stat. 37 (2012), with Student's quantile.
     """
-    a, b = np.asarray(a_right, dtype=np.float64), np.asarray(b_right, dtype=np.float64)
-    bounds = paired_difference(np.append(a, [1, 0]), np.append(b, [0, 1]))
-    return Estimate(float((a - b).mean()), max(bounds.low, -1.0), min(bounds.high, 1.0))
+    return from_interval(paired_difference(a_right, b_right))

@@ -1,6 +1,5 @@
 """The distillation losses by name, listed without importing them."""
 
-import difflib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import torch
 
 from compress.errors import UsageError
+from compress.suggest import did_you_mean
 
 # (student_logits [B, C], teacher_logits [B, C], temperature) -> scalar
 LogitLoss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
@@ -27,8 +27,6 @@ def load_method(name: str) -> LogitLoss:
     """
     names = list_methods()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"--method {name}: expected one of {', '.join(names)}{hint}")
+        raise UsageError(f"--method {name}: no such method; {did_you_mean(name, names)}")
     loss: LogitLoss = importlib.import_module(f"compress.distill.losses.{name}").loss
     return loss

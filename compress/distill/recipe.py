@@ -12,7 +12,7 @@ from compress.distill.methods import load_method
 from compress.distill.objective import distillation_objective
 from compress.distill.scarce import hide_labels, labelled_part
 from compress.distill.teacher import Teacher, check_teacher, load_teacher, teacher_record
-from compress.models.checkpoint import LoadedModel
+from compress.models.checkpoint import LoadedModel, verify_checkpoint
 from compress.progress import Progress
 from compress.settings import Network, Run, Teaching, Training
 from compress.stage import open_stage, settings_of
@@ -25,7 +25,7 @@ from compress.training.runs import (
     verdict_sentence,
 )
 from compress.training.torch_setup import set_up_torch
-from compress.training.trainee import Trainee, train_network
+from compress.training.trainee import Trainee, input_digests, train_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,10 @@ def distill(
     teacher = load_teacher(teaching, dataset, run, progress)
     settings = {"student": student, **settings_of(run, network, training, teaching)}
     settings |= {"data_fingerprint": dataset.fingerprint, "teacher_sha256": teacher.sha256}
+    settings |= input_digests(student, network)
     stage = open_stage(out, "distill", settings, result=MANIFEST, force=run.force)
     if stage.finished:
+        verify_checkpoint(out)
         progress.say(f"{out}: finished already")
         return out
 
@@ -134,9 +136,8 @@ def _taught_student(lesson: Lesson, number: int) -> Trainee:
 
 
 def _plain_student(lesson: Lesson, number: int) -> Trainee:
-    """The same student without the teacher: same seed, same views, same number of steps."""
+    """The same student without the teacher: same seed, same schedule, same number of steps."""
     train = labelled_part(lesson.dataset.train, lesson.teaching.labels, lesson.run.seed)
-    repeats = len(lesson.dataset.train) / len(train)
     return Trainee(
         title=f"training {lesson.student} without teacher, seed {lesson.run.seed + number}",
         reference=lesson.student,
@@ -145,7 +146,7 @@ def _plain_student(lesson: Lesson, number: int) -> Trainee:
         run=lesson.run,
         dataset=lesson.dataset,
         train=train,
-        epochs=round(lesson.training.epochs * repeats),
+        epochs=lesson.training.epochs,
         beside=(lesson.teacher.preprocessing,),
         objective=label_objective(lesson.training.label_smoothing),
         seed=lesson.run.seed + number,

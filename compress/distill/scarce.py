@@ -19,8 +19,14 @@ def hide_labels(split: Split, count: int, seed: int) -> Split:
 
 
 def labelled_part(split: Split, count: int, seed: int) -> Split:
-    """Only the images whose labels `hide_labels` leaves; 0 is all of them."""
-    return select(split, _labelled(split, count, seed)) if count else split
+    """Only the images whose labels `hide_labels` leaves, repeated to the length of the split.
+
+    So the student without a teacher makes as many steps an epoch as the one with it, and sees
+    each repetition through another augmentation. A `count` of 0 is all images, once.
+    """
+    if not count:
+        return split
+    return select(split, np.resize(_labelled(split, count, seed), len(split)))
 
 
 def _labelled(split: Split, count: int, seed: int) -> NDArray[np.int64]:

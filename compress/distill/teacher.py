@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from compress.artifacts import MANIFEST, sha256_file
 from compress.data.dataset import Dataset, Split, select
+from compress.data.open import absolute_data
 from compress.errors import ModelError, UsageError
 from compress.models.build import ModelSpec, build_model
 from compress.models.checkpoint import LoadedModel, load_checkpoint
-from compress.models.reference import absolute_reference, source_sha256
+from compress.models.reference import absolute_reference, known_reference, source_sha256
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Run, Teaching
@@ -77,7 +78,9 @@ def load_teacher(teaching: Teaching, dataset: Dataset, run: Run, progress: Progr
     if not reference:
         raise UsageError("--teacher: expected a checkpoint folder or a network, found nothing")
     if (Path(reference) / MANIFEST).is_file():
+        _refuse_flags(teaching)
         model = load_checkpoint(Path(reference))
+        _check_images(model, dataset, progress)
     elif Path(reference).is_dir():
         raise ModelError(
             f"--teacher {reference}: expected a checkpoint, found a folder without {MANIFEST}; "
@@ -89,11 +92,43 @@ def load_teacher(teaching: Teaching, dataset: Dataset, run: Run, progress: Progr
     return _override_normalisation(model, teaching)
 
 
+def _refuse_flags(teaching: Teaching) -> None:
+    """A checkpoint folder knows its own weights, size and normalisation."""
+    for name in ("weights", "size", "mean", "scale"):
+        if getattr(teaching, f"teacher_{name}") is not None:
+            raise UsageError(
+                f"--teacher-{name}: expected a teacher that is no checkpoint folder, found "
+                f"{teaching.teacher}, whose manifest says it; leave the flag out"
+            )
+
+
+def _check_images(model: LoadedModel, dataset: Dataset, progress: Progress) -> None:
+    """The student's test images must not be among those that taught the teacher."""
+    record = model.manifest["data"]
+    if record["fingerprint"] == dataset.fingerprint:
+        return
+    if record["reference"] == absolute_data(dataset.name):
+        raise ModelError(
+            f"--teacher {model.name}: was trained on {dataset.name} in other splits, or before "
+            "its images changed, so that test images may have taught it; give the --split-seed, "
+            "--val-fraction and --test-fraction that its manifest names, or train it again"
+        )
+    progress.say(
+        f"teacher {model.name} was trained on {record['reference']}, the student learns on "
+        f"{dataset.name}: make sure that the test images did not teach it"
+    )
+
+
 def _load_foreign(
     teaching: Teaching, dataset: Dataset, run: Run, progress: Progress
 ) -> LoadedModel:
     """A network from a zoo or the user's file, with the user's or the zoo's weights."""
     reference = str(teaching.teacher)
+    if not known_reference(reference):
+        raise UsageError(
+            f"--teacher {reference}: expected a checkpoint folder, a zoo name, torchvision:NAME, "
+            "timm:NAME or file.py:factory, found none of them"
+        )
     from_zoo = reference.startswith(("torchvision:", "timm:"))
     if teaching.teacher_weights is None and not from_zoo:
         raise UsageError(
@@ -162,9 +197,12 @@ def check_teacher(model: LoadedModel, dataset: Dataset, progress: Progress) -> f
         ModelError: NaN, probabilities in place of logits, or a normalisation that is not its own.
     """
     view_size = views_size(dataset, model.preprocessing)
-    logits = split_logits(
-        model.module, model.preprocessing, dataset.validation, view_size, progress
-    )
+    try:
+        logits = split_logits(
+            model.module, model.preprocessing, dataset.validation, view_size, progress
+        )
+    except ModelError as error:
+        raise ModelError(f"--teacher {model.name}: {error}") from error
     _check_values(model, logits)
     found = accuracy(logits, dataset.validation.labels)
     if not model.manifest:  # our own checkpoints carry the normalisation they were trained with
@@ -173,11 +211,6 @@ def check_teacher(model: LoadedModel, dataset: Dataset, progress: Progress) -> f
 
 
 def _check_values(model: LoadedModel, logits: NDArray[np.float32]) -> None:
-    if not np.isfinite(logits).all():
-        raise ModelError(
-            f"--teacher {model.name}: expected finite logits, found NaN or infinity; "
-            "look at its weights file"
-        )
     if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-3):
         raise ModelError(
             f"--teacher {model.name}: expected logits, found probabilities (rows sum to 1); "

@@ -113,9 +113,30 @@ def load_checkpoint(folder: Path) -> LoadedModel:
     )
 
 
+def verify_checkpoint(folder: Path) -> None:
+    """Hold a finished checkpoint's weights against its manifest.
+
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
+    manifest = read_json(folder / MANIFEST, kind="checkpoint")
+    remedy = "give --force to make it again"
+    expected = manifest.get("files", {}).get(WEIGHTS, "")
+    verify_sha256(folder / WEIGHTS, expected, record=MANIFEST, remedy=remedy)
+
+
 def _verify_source(folder: Path, model: Mapping[str, Any]) -> None:
-    """A network from the user's own file is rebuilt only from the very same file."""
+    """A network from the user's own file is rebuilt only from the very same file.
+
+    Never from a file inside the checkpoint: a folder that somebody sent must not bring code.
+    """
     expected = model.get("source_sha256")
+    source = Path(model["reference"].rpartition(":")[0])
+    if expected and (not source.is_absolute() or source.is_relative_to(folder.resolve())):
+        raise ModelError(
+            f"{folder / MANIFEST}: expected a network's file outside this folder by its absolute "
+            f"path, found {model['reference']}; code that comes with a checkpoint is not run"
+        )
     if expected and source_sha256(model["reference"]) != expected:
         raise ModelError(
             f"{folder / MANIFEST}: {model['reference']} has changed since this checkpoint was "

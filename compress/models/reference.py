@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from compress.artifacts import sha256_file
-from compress.errors import ModelError
+from compress.errors import CompressError, ModelError
 
 FACTORY_ARGUMENTS = ("num_classes", "channels", "input_size")
 _FORMS = "a name of the zoo, torchvision:NAME, timm:NAME or file.py:factory"
@@ -110,6 +110,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: "; did you mean …?", or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def known_reference(reference: str) -> bool:
+    """Whether a text names a network at all; its file may still be missing."""
+    try:
+        parse_reference(reference)
+    except CompressError:
+        return False
+    return True
 
 
 def absolute_reference(reference: str) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from compress.data.dataset import Split
+from compress.errors import ModelError
 from compress.preprocess import Preprocessing, preprocess
 from compress.progress import SILENT, Progress
 
@@ -39,8 +40,11 @@ def split_logits(
 
     Returns:
         Logits, float32 [N, classes].
+
+    Raises:
+        ModelError: a logit is NaN or infinite.
     """
-    device = next(module.parameters()).device
+    device = device_of(module)
     was_training = module.training
     module.eval()
     parts = []
@@ -50,7 +54,19 @@ def split_logits(
             parts.append(module(inputs).float().cpu().numpy())
             advance(len(indices))
     module.train(was_training)
-    return np.concatenate(parts)
+    logits = np.concatenate(parts)
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            "network: expected finite logits, found NaN or infinity; "
+            "its weights have diverged: train again with a lower --lr, or use other weights"
+        )
+    return logits
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a network's parameters are; the CPU for one that has none."""
+    parameter = next(module.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
 
 
 def evaluation_batches(count: int, spec: Preprocessing) -> Iterator[NDArray[np.int64]]:

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from compress.data.dataset import Split
-from compress.errors import TrainingError
+from compress.errors import ModelError, TrainingError
 from compress.models.head import keep_frozen_in_eval
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Training
 from compress.training.batches import UNLABELLED, Batch, BatchPlan, epoch_batches
-from compress.training.evaluate import accuracy, split_logits, to_input
+from compress.training.evaluate import accuracy, device_of, split_logits, to_input
 from compress.training.optimizer import make_optimizer, rate_at, set_rate
 from compress.training.state import History, load_state, save_state
 
@@ -108,8 +108,13 @@ def _run_epoch(
 
 def _step(job: Job, optimizer: torch.optim.Optimizer, batch: Batch, step: int) -> dict[str, float]:
     """One batch: forward, loss, backward, update; returns means over the batch."""
-    device = next(job.module.parameters()).device
-    logits = job.module(to_input(batch.images, job.preprocessing, device)).float()  # [B, C]
+    logits = job.module(to_input(batch.images, job.preprocessing, device_of(job.module)))
+    if not isinstance(logits, torch.Tensor):
+        raise ModelError(
+            f"{job.title}: expected logits as one tensor, found {type(logits).__name__} in "
+            "training mode; switch auxiliary outputs off with --model-args"
+        )
+    logits = logits.float()  # [B, C]
     terms = job.objective(batch, logits)
     loss = torch.stack(list(terms.values())).sum()
     means = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}

@@ -5,13 +5,14 @@ from typing import Any
 
 from compress.artifacts import MANIFEST
 from compress.data.open import open_dataset
+from compress.models.checkpoint import verify_checkpoint
 from compress.progress import Progress
 from compress.settings import Network, Run, Training
 from compress.stage import open_stage, settings_of
 from compress.training.objective import label_objective
 from compress.training.runs import run_folder, summarise_runs
 from compress.training.torch_setup import set_up_torch
-from compress.training.trainee import Trainee, train_network
+from compress.training.trainee import Trainee, input_digests, train_network
 
 
 def train(
@@ -35,8 +36,10 @@ def train(
     progress.say_all(dataset.notes)
     settings = {"model": model, **settings_of(run, network, training)}
     settings["data_fingerprint"] = dataset.fingerprint
+    settings |= input_digests(model, network)
     stage = open_stage(out, "train", settings, result=MANIFEST, force=run.force)
     if stage.finished:
+        verify_checkpoint(out)
         progress.say(f"{out}: finished already")
         return out
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from compress.artifacts import MANIFEST, read_json, write_with
+from compress.artifacts import MANIFEST, read_json, sha256_file, write_with
 from compress.data.dataset import Dataset, Split
 from compress.data.open import absolute_data
 from compress.errors import UsageError
@@ -80,6 +80,18 @@ def parse_args(text: str, flag: str) -> dict[str, Any]:
     if not isinstance(args, dict):
         raise UsageError(f"{flag}: expected a JSON object, found {text!r}")
     return args
+
+
+def input_digests(reference: str, network: Network) -> dict[str, str]:
+    """sha256 of the user's files that a network is made from; empty where there is none.
+
+    Settings of a stage: a file that was edited since makes another run.
+    """
+    weights = network.weights
+    return {
+        "source_sha256": source_sha256(reference),
+        "weights_sha256": sha256_file(weights) if weights and weights.is_file() else "",
+    }
 
 
 def network_size(network: Network, dataset: Dataset) -> tuple[int, int]:
@@ -215,7 +227,7 @@ def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
     return {
         "reference": absolute_data(dataset.name),
         "fingerprint": dataset.fingerprint,
-        "seed": run.seed,
+        "split_seed": run.split_seed,
         "val_fraction": run.val_fraction,
         "test_fraction": run.test_fraction,
         "max_bad": run.max_bad,

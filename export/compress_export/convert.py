@@ -15,7 +15,7 @@ from torch import nn
 from compress.artifacts import write_bytes
 from compress.errors import ExportError, UsageError
 from compress.models.checkpoint import LoadedModel
-from compress_bench.metadata import model_metadata
+from compress_bench.metadata import DataOrigin, model_metadata
 from compress_export.rewrites import apply_rewrites
 
 INPUT = "input"  # float32 [batch, channels, height, width], normalised
@@ -33,13 +33,16 @@ LARGEST_BYTES = 2**31 - 1  # protobuf's limit for one file
 _EXAMPLE_BATCH = 2
 
 
-def convert(model: LoadedModel, path: Path, opset: int) -> dict[str, int]:
+def convert(
+    model: LoadedModel, path: Path, opset: int, data: DataOrigin | None = None
+) -> dict[str, int]:
     """Write a network as one ONNX file that holds its preprocessing and classes.
 
     Args:
         model: the network, on the CPU; it is put in eval mode.
         path: the file to write.
         opset: ONNX operator set, 18 to 22.
+        data: the images that the file will be calibrated and measured with, for its metadata.
 
     Returns:
         Number of places that each graph rewrite changed.
@@ -48,28 +51,38 @@ def convert(model: LoadedModel, path: Path, opset: int) -> dict[str, int]:
         UsageError: an opset that cannot be written.
         ExportError: an operator or a construct that has no ONNX form, or a broken graph.
     """
-    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
-        raise UsageError(
-            f"--opset {opset}: expected {OLDEST_OPSET} to {NEWEST_OPSET}, which onnxruntime 1.18 "
-            "and torch's exporter share"
-        )
+    check_opset(opset)
     _check_size(model)
     graph = _trace(model, opset)
     _check_signature(model, graph)
     changes = apply_rewrites(graph)
     graph.ir_version = IR_VERSION
-    write_metadata(graph, model)
+    write_metadata(graph, model, data)
     save_checked(graph, path, subject=model.name)
     return changes
 
 
-def write_metadata(graph: onnx.ModelProto, model: LoadedModel) -> None:
+def check_opset(opset: int) -> None:
+    """Refuse an operator set that cannot be written.
+
+    Raises:
+        UsageError: names the flag, what it takes and what it was given.
+    """
+    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
+        raise UsageError(
+            f"--opset: expected {OLDEST_OPSET} to {NEWEST_OPSET}, which onnxruntime 1.18 and "
+            f"torch's exporter share, found {opset}"
+        )
+
+
+def write_metadata(graph: onnx.ModelProto, model: LoadedModel, data: DataOrigin | None) -> None:
     """Make the file enough by itself: preprocessing, classes, parameters, network, version."""
     entries = model_metadata(
         preprocessing=model.preprocessing,
         classes=model.classes,
         parameters=count_parameters(model),
         network=model.name,
+        data=data,
     )
     onnx.helper.set_model_props(graph, entries)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,35 @@ from compress.artifacts import BUNDLE
 from compress.data.dataset import Dataset, Split, select
 from compress.errors import UsageError
 from compress.models.checkpoint import LoadedModel
+from compress.models.reference import source_sha256
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Export, Network, Run
 from compress.stage import open_stage, settings_of
 from compress.training.torch_setup import set_up_torch
+from compress_bench.bundle import verify_bundle
+from compress_bench.evaluation_set import (
+    balanced_indices,
+    choose_test_images,
+    read_pixels,
+    reading_size,
+)
+from compress_bench.metadata import DataOrigin
+from compress_export.advice import advise_int8, advise_size
 from compress_export.bundle import STUDENT, STUDENT_INT8, TEACHER, Variant, write_bundle
 from compress_export.calibration import load_method
 from compress_export.census import take_census
-from compress_export.convert import INPUT, convert, save_checked
+from compress_export.convert import INPUT, check_opset, convert, save_checked
 from compress_export.evaluation import (
     GOLDEN_IMAGES,
     View,
     accuracy,
-    balanced_indices,
-    choose_evaluation,
     golden_arrays,
-    reading_size,
     view_logits,
     write_evaluation,
     write_golden,
 )
-from compress_export.quantizers.pair_safe import count_saturating_pairs
+from compress_export.quantizers.pair_safe import count_saturating_pairs, refuse_saturation
 from compress_export.quantizers.static_qdq import activations, quantize
 from compress_export.session import open_session, session_options
 from compress_export.subjects import Subjects, find_subjects
@@ -117,10 +125,16 @@ def export(
 
     Returns:
         The bundle's folder.
+
+    Raises:
+        UsageError: a setting out of its range, or a flag that the subject cannot take.
+        ExportError: a network that cannot be converted, or whose file does not match it.
+        ArtifactError: the output folder holds something else, or a damaged bundle.
     """
     if not settings.onnx:
         raise UsageError("--no-onnx: ONNX is the only format so far; leave the flag out")
     out = run.require_out()
+    check_settings(settings)
     for part in (network, run):
         part.check()
     run = set_up_torch(run.resolved())
@@ -128,6 +142,7 @@ def export(
     asked = {"subject": str(subject), **settings_of(run, network, settings), **_inputs(subjects)}
     stage = open_stage(out, "export", asked, result=BUNDLE, force=run.force)
     if stage.finished:
+        verify_bundle(out, remedy="give --force to export again")
         progress.say(f"{out}: finished already")
         return out
 
@@ -144,22 +159,42 @@ def export(
     results = {role: _export_float(work, role, model) for role, model in models.items()}
     if settings.int8:
         results[STUDENT_INT8] = _export_int8(work, models[STUDENT], results[STUDENT])
-    _write_arrays(work, models, list(results))
+    kept = _write_arrays(work, models, list(results))
     write_bundle(
         out,
         dataset=dataset,
         variants=[result.variant for result in results.values()],
         checks=_checks(results),
-        advice=[*subjects.notes, *_advise(results, settings.max_drop)],
+        advice=[
+            *subjects.notes,
+            *advise_size(kept, len(dataset.test)),
+            *_advise(results, settings.max_drop),
+        ],
         provenance=_inputs(subjects) | {"settings": _portable(settings), "seed": run.seed},
     )
     return out
 
 
+def check_settings(settings: Export) -> None:
+    """Refuse numbers that no export can use, before anything is loaded.
+
+    Raises:
+        UsageError: names the flag, what it takes and what it was given.
+    """
+    images, drop = settings.calibration_images, settings.max_drop
+    if images < 1:
+        raise UsageError(f"--calibration-images: expected 1 or more, found {images}")
+    if not (isfinite(drop) and drop >= 0):
+        raise UsageError(f"--max-drop: expected 0 points or more, found {drop:g}")
+    check_opset(settings.opset)
+
+
 def _inputs(subjects: Subjects) -> dict[str, Any]:
     """Fingerprints of all that goes in."""
-    weights = {f"{role}_sha256": model.sha256 for role, model in subjects.models.items()}
-    return {**weights, "data_fingerprint": subjects.dataset.fingerprint}
+    models = subjects.models
+    weights = {f"{role}_sha256": model.sha256 for role, model in models.items()}
+    sources = {f"{role}_source_sha256": source_sha256(m.name) for role, m in models.items()}
+    return {**weights, **sources, "data_fingerprint": subjects.dataset.fingerprint}
 
 
 def _portable(settings: Export) -> dict[str, Any]:
@@ -170,7 +205,8 @@ def _portable(settings: Export) -> dict[str, Any]:
 def _export_float(work: Work, role: str, model: LoadedModel) -> Result:
     """Convert one network, prove it equal to torch, and measure the file on validation."""
     work.progress.say(f"{role}: converting {model.name} to {FILES[role]}")
-    rewrites = convert(model, work.out / FILES[role], work.settings.opset)
+    origin = DataOrigin(work.dataset.name, work.dataset.fingerprint)
+    rewrites = convert(model, work.out / FILES[role], work.settings.opset, origin)
     session = work.session(role)
     view = work.view(work.dataset.validation, model.preprocessing)
     parity = verify(model, session, view.inputs(np.arange(min(IMAGES, len(view.split)))))
@@ -198,6 +234,8 @@ def _export_int8(work: Work, student: LoadedModel, float32: Result) -> Result:
     ranges[INPUT] = _input_range(student.preprocessing)
     quantized = quantize(graph, ranges)
     path = work.out / FILES[STUDENT_INT8]
+    pairs = count_saturating_pairs(quantized)
+    refuse_saturation(pairs, subject=path.name)
     save_checked(quantized, path, subject=path.name)
 
     view = work.view(work.dataset.validation, student.preprocessing)
@@ -207,7 +245,7 @@ def _export_int8(work: Work, student: LoadedModel, float32: Result) -> Result:
     checks = asdict(take_census(path)) | {
         "method": _CALIBRATION,
         "calibration_images": len(chosen),
-        "saturating_pairs": count_saturating_pairs(quantized),
+        "saturating_pairs": pairs,
         "agreement": float((predictions == float32.predictions).mean()),
     }
     variant = Variant(
@@ -235,10 +273,9 @@ def _input_range(spec: Preprocessing) -> tuple[float, float]:
     return float(ends.min()), float(ends.max())
 
 
-def _write_arrays(work: Work, models: Mapping[str, LoadedModel], roles: Sequence[str]) -> None:
-    """Write evaluation.npz and golden.npz from the test split."""
-    bytes_an_image = work.size[0] * work.size[1] * work.dataset.channels
-    chosen = choose_evaluation(work.dataset.test, bytes_an_image, work.seed)
+def _write_arrays(work: Work, models: Mapping[str, LoadedModel], roles: Sequence[str]) -> int:
+    """Write evaluation.npz and golden.npz from the test split; returns the number of images."""
+    chosen = choose_test_images(work.dataset, work.size, work.seed)
     test = select(work.dataset.test, chosen)
     first = balanced_indices(test.labels, GOLDEN_IMAGES, work.seed)
     golden: dict[str, NDArray[np.float32]] = {}
@@ -249,9 +286,10 @@ def _write_arrays(work: Work, models: Mapping[str, LoadedModel], roles: Sequence
         golden |= golden_arrays(role, session, view.inputs(first))
         if role == TEACHER:
             teacher_logits = view_logits(session, view, "teacher: answering", work.progress)
-    pixels = test.images.batch(np.arange(len(test)), work.size)
+    pixels = read_pixels(test, np.arange(len(test)), work.size)
     write_evaluation(work.out, pixels, test.labels, teacher_logits)
     write_golden(work.out, golden)
+    return len(test)
 
 
 def _checks(results: dict[str, Result]) -> dict[str, Any]:
@@ -266,23 +304,8 @@ def _checks(results: dict[str, Result]) -> dict[str, Any]:
 
 
 def _advise(results: dict[str, Result], max_drop: float) -> list[str]:
-    """Sentences on whether int8 is worth shipping, with the numbers that say so."""
+    """What is to be said of int8, if it was asked for."""
     if STUDENT_INT8 not in results:
         return []
-    int8, float32 = results[STUDENT_INT8], results[STUDENT]
-    before, after = (float(r.variant.validation["accuracy"]) for r in (float32, int8))
-    advice = []
-    drop = 100 * (before - after)
-    if drop > max_drop:
-        advice.append(
-            f"int8 loses {drop:.2f} points of validation accuracy ({100 * before:.2f} % float32, "
-            f"{100 * after:.2f} % int8, {int8.variant.validation['n']} images; "
-            f"--max-drop {max_drop:g}): deploy {float32.variant.file} (float32)"
-        )
-    integer, total = int8.checks["integer_convolutions"], int8.checks["convolutions"]
-    if integer < total:
-        advice.append(
-            f"{total - integer} of {total} convolutions stay float in {int8.variant.file}: "
-            "measure whether it is faster before you deploy it"
-        )
-    return advice
+    int8 = results[STUDENT_INT8]
+    return advise_int8(results[STUDENT].variant, int8.variant, int8.checks, max_drop)

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from compress.artifacts import MANIFEST, sha256_file
 from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
 from compress.distill.teacher import load_teacher
 from compress.errors import ArtifactError, CompressError, ExportError, ModelError, UsageError
 from compress.models.checkpoint import LoadedModel, load_checkpoint
-from compress.models.reference import source_sha256
+from compress.models.reference import (
+    did_you_mean,
+    list_models,
+    parse_reference,
+    source_sha256,
+)
 from compress.preprocess import Preprocessing
 from compress.progress import SILENT, Progress
 from compress.settings import Export, Network, Run, Splitting, Teaching
@@ -44,14 +50,11 @@ def find_subjects(
 
     Raises:
         ExportError: an .onnx file, or a teacher that is not where the manifest says.
-        ModelError: other classes than the data's.
+        UsageError: flags for a network together with a checkpoint folder.
+        ModelError: no such folder or network, or other classes than the data's.
         ArtifactError: other images than those it was trained on, under the same name.
     """
-    if subject.endswith(".onnx"):
-        raise ExportError(
-            f"{subject}: expected a checkpoint folder or a torch network, found an ONNX file; "
-            "quantising a foreign ONNX file is not supported yet"
-        )
+    _check_subject(subject, network)
     if Path(subject).is_dir():
         student = load_checkpoint(Path(subject))
         dataset, notes = _open_data(student, run, progress)
@@ -70,6 +73,43 @@ def find_subjects(
     return Subjects(models, dataset, notes)
 
 
+def _check_subject(subject: str, network: Network) -> None:
+    """Refuse what is neither a checkpoint nor a network, before any image is read."""
+    if subject.endswith(".onnx"):
+        raise ExportError(
+            f"{subject}: expected a checkpoint folder or a torch network, found an ONNX file; "
+            "quantising a foreign ONNX file is not supported yet"
+        )
+    if not Path(subject).is_dir():
+        _check_network(subject)
+        return
+    if not (Path(subject) / MANIFEST).is_file():
+        raise ArtifactError(
+            f"{subject}: expected a checkpoint, found a folder without {MANIFEST}; "
+            "its training may not be finished: give that command again"
+        )
+    for flag in fields(Network):
+        if getattr(network, flag.name) != flag.default:
+            raise UsageError(
+                f"--{flag.name.replace('_', '-')}: expected a network that is no checkpoint "
+                f"folder, found {subject}, whose manifest says how it was built; leave the flag out"
+            )
+
+
+def _check_network(subject: str) -> None:
+    """Refuse a name that is no network's; a user's file is named by what is wrong with it."""
+    try:
+        parse_reference(subject)
+    except ModelError as error:
+        if ".py" in (Path(subject).suffix, Path(subject.rpartition(":")[0]).suffix):
+            raise
+        found = "a file" if Path(subject).is_file() else "no such folder"
+        raise ModelError(
+            f"{subject}: expected a checkpoint folder or a network, found {found}"
+            f"{did_you_mean(subject, list_models())}"
+        ) from error
+
+
 def _open_data(
     student: LoadedModel, run: Run, progress: Progress
 ) -> tuple[Dataset, tuple[str, ...]]:
@@ -77,7 +117,7 @@ def _open_data(
     record = student.manifest["data"]
     if run.data is None or Path(run.data).resolve() == Path(record["reference"]).resolve():
         splitting = Splitting(
-            seed=record["seed"],
+            seed=record["split_seed"],
             val_fraction=record["val_fraction"],
             test_fraction=record["test_fraction"],
             max_bad=record["max_bad"],
@@ -117,7 +157,7 @@ def _load_foreign(
         preprocessing=built.preprocessing,
         classes=dataset.classes,
         name=subject,
-        sha256="",
+        sha256=sha256_file(network.weights) if network.weights else "",
         manifest={},
     )
     return model, built.notes
@@ -166,13 +206,22 @@ def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) 
 
 
 def _load_recorded(record: Mapping[str, Any], dataset: Dataset, run: Run) -> LoadedModel:
-    """Rebuild a teacher from the manifest's "teacher" field."""
+    """The teacher of the manifest's "teacher" field, with the preprocessing it taught by."""
+    preprocessing = Preprocessing.from_dict(record["preprocessing"])
     if record["folder"]:
-        return load_checkpoint(Path(record["folder"]))
+        teacher = load_checkpoint(Path(record["folder"]))
+    else:
+        teacher = _rebuild_foreign(record, preprocessing, dataset, run)
+    return replace(teacher, preprocessing=preprocessing)
+
+
+def _rebuild_foreign(
+    record: Mapping[str, Any], preprocessing: Preprocessing, dataset: Dataset, run: Run
+) -> LoadedModel:
+    """A teacher from a zoo or the user's file, as the manifest describes it."""
     expected = record.get("source_sha256")
     if expected and source_sha256(record["reference"]) != expected:
         raise ModelError(f"{record['reference']} is another file now")
-    preprocessing = Preprocessing.from_dict(record["preprocessing"])
     height, width = preprocessing.size
     teaching = Teaching(
         teacher=record["reference"],
@@ -181,8 +230,7 @@ def _load_recorded(record: Mapping[str, Any], dataset: Dataset, run: Run) -> Loa
         teacher_size=height if height == width else None,
     )
     # Silent: what there was to say of this teacher was said when it taught.
-    teacher = load_teacher(teaching, dataset, run, SILENT)
-    return replace(teacher, preprocessing=preprocessing)
+    return load_teacher(teaching, dataset, run, SILENT)
 
 
 def _check_classes(model: LoadedModel, dataset: Dataset) -> None:

@@ -1,10 +1,11 @@
 """report.json and its views on disk."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from compress.artifacts import REPORT, read_json, write_json, write_text
-from compress.errors import MissingExtraError
+from compress.errors import ArtifactError, MissingExtraError
 from compress.progress import SILENT, Progress
 from compress_bench.report.facts import Report
 from compress_bench.report.markdown_view import render_markdown
@@ -23,6 +24,41 @@ def load_report(path: Path) -> dict[str, Any]:
     return read_json(path / REPORT if path.is_dir() else path, kind="report")
 
 
+def check_report_folder(folder: Path) -> None:
+    """Refuse a folder in which a report would replace what is not one.
+
+    Raises:
+        ArtifactError: a file stands in the folder's place, report.json is of another kind, or
+            report.md or report.html lie there without a report.json.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(
+            f"{folder}: expected a folder for the report, found a file; choose another --out"
+        )
+    if (folder / REPORT).exists():
+        if not _is_report(folder / REPORT):
+            raise ArtifactError(
+                f"{folder / REPORT}: expected a report of compress bench, found another file; "
+                "choose another --out"
+            )
+        return
+    for name in (MARKDOWN, PAGE):
+        if (folder / name).exists():
+            raise ArtifactError(
+                f"{folder / name}: expected nothing, or a report of compress bench with its "
+                f"{REPORT}, found a file alone; choose another --out"
+            )
+
+
+def _is_report(path: Path) -> bool:
+    """Whether a file is a report.json of any schema."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == "report"
+
+
 def write_report(report: Report, folder: Path, progress: Progress = SILENT) -> tuple[Path, ...]:
     """Write report.json, report.md and, where its packages are installed, report.html.
 
@@ -30,7 +66,11 @@ def write_report(report: Report, folder: Path, progress: Progress = SILENT) -> t
 
     Returns:
         The files written.
+
+    Raises:
+        ArtifactError: the folder holds files of these names that are not a report's.
     """
+    check_report_folder(folder)
     paths = (folder / REPORT, folder / MARKDOWN, folder / PAGE)
     write_json(paths[0], report)
     write_text(paths[1], render_markdown(report))

@@ -97,7 +97,7 @@ def int8_worth(report: Report) -> str:
         return ""
     faster, time = _int8_time(report, student, int8)
     size = _smaller(report, student, int8)
-    cost = int8_cost(report, student, int8)
+    cost = facts.estimate(report, "int8_comparison")
     price = f", {_cost(cost)}" if cost else "; its accuracy was not measured"
     found = " and ".join(part for part in (size, time) if part)
     judgement = _int8_judgement(cost, faster, smaller=size.endswith("smaller"))
@@ -106,7 +106,10 @@ def int8_worth(report: Report) -> str:
 
 def _int8_judgement(cost: Estimate | None, faster: bool | None, *, smaller: bool) -> str:
     if cost is not None and cost.value > _CHEAP:
-        return f"int8 costs more than {_CHEAP * 100:g} point of accuracy"
+        sure = cost.low is not None and cost.low > _CHEAP
+        return (
+            f"int8 {'costs' if sure else 'may cost'} more than {_CHEAP * 100:g} point of accuracy"
+        )
     if faster:
         return "int8 was worth it"
     if not smaller:
@@ -146,20 +149,6 @@ def _paired_speedup(report: Report, slow: str, fast: str) -> Estimate | None:
     if not math.isfinite(logs.low):
         return Estimate(math.exp(logs.value))
     return Estimate(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high))
-
-
-def int8_cost(report: Report, student: str, int8: str) -> Estimate | None:
-    """Accuracy of the float32 student minus that of int8, a fraction.
-
-    It has an interval only where the student is the reference, since only then did the
-    measurement pair the two.
-    """
-    found = facts.variants(report)
-    if dig(found, int8, "accuracy_drop", "vs") == student:
-        return facts.estimate(found, int8, "accuracy_drop")
-    before = facts.estimate(found, student, "accuracy")
-    after = facts.estimate(found, int8, "accuracy")
-    return None if before is None or after is None else Estimate(before.value - after.value)
 
 
 def all_sentences(report: Report) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from compress.errors import ExportError
+
 LARGEST_PAIR = 128
 _LARGEST_WEIGHT = 127
 
@@ -117,3 +119,21 @@ def count_saturating_pairs(model: onnx.ModelProto) -> int:
         left, right = rows[:, :-1], rows[:, 1:]
         count += int(((left * right > 0) & (np.abs(left + right) > LARGEST_PAIR)).sum())
     return count
+
+
+def refuse_saturation(pairs: int, *, subject: str) -> None:
+    """Let no file go out that answers differently from CPU to CPU.
+
+    Args:
+        pairs: found by `count_saturating_pairs`.
+        subject: how an error names the file.
+
+    Raises:
+        ExportError: there are any; `pair_safe_scales` should have left none.
+    """
+    if pairs:
+        raise ExportError(
+            f"{subject}: expected int8 weights whose products fit in 16 bits, found {pairs} "
+            "adjacent pairs that overflow on CPUs without VNNI; this is a fault of compress: "
+            "report it with the network, and export without --int8"
+        )

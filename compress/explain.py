@@ -1,0 +1,44 @@
+"""What went wrong, in one sentence and an exit code."""
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from cyclopts import CycloptsError
+
+from compress.errors import CompressError, StoppedError, UsageError
+
+
+def explain(error: BaseException, *, debug: bool) -> int:
+    """Say what went wrong in one sentence; returns the exit code."""
+    if isinstance(error, SystemExit):
+        return int(error.code or 0)
+    if debug and not isinstance(error, KeyboardInterrupt):
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        error = StoppedError(
+            "interrupted; what was finished is kept: give the same command again, without --force"
+        )
+    elif isinstance(error, CycloptsError):
+        error = UsageError(" ".join(str(error).split()))
+    elif not isinstance(error, CompressError):
+        error = _our_bug(error)
+    sys.stderr.write(f"compress: {error}\n")
+    return error.exit_code
+
+
+def _our_bug(error: BaseException) -> CompressError:
+    """Keep the traceback in a file and name it."""
+    name = f"compress-error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    text = "".join(traceback.format_exception(error))
+    try:
+        Path(name).write_text(text)
+    except OSError:
+        sys.stderr.write(text)
+        name = "above"
+    kind = type(error).__name__
+    return CompressError(
+        f"a fault of this tool ({kind}: {error}); please report the traceback: {name}"
+    )

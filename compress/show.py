@@ -1,0 +1,106 @@
+"""Results on standard output: text for people, one JSON object for programs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress.errors import GoalMissedError, InconclusiveError
+from compress.settings import Output
+
+# Imported where they are used: half of the time that --help would take.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from compress.progress import Progress
+
+
+def make_progress(output: Output) -> "Progress":
+    """Where the stages of a command say what they do."""
+    from compress.progress import Progress
+
+    return Progress(quiet=output.quiet, verbose=output.verbose)
+
+
+def show(output: Output, content: dict[str, Any], text: str) -> None:
+    """The result on standard output: one JSON object, or text for people."""
+    if output.json:
+        write_json_line(content)
+    elif not output.quiet:
+        sys.stdout.write(text + "\n")
+
+
+def write_json_line(content: dict[str, Any]) -> None:
+    """One JSON object on a line of its own."""
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def show_checkpoint(out: Path, output: Output) -> None:
+    """A trained network: its size, its accuracy with interval, and what the teacher gave."""
+    from compress.artifacts import MANIFEST, read_json
+
+    manifest = read_json(out / MANIFEST, kind="checkpoint")
+    lines = [f"{out}: {manifest['model']['reference']}, {manifest['parameters']:,} parameters"]
+    for split, found in manifest["metrics"].items():
+        low, high = (100 * found["interval"][key] for key in ("low", "high"))
+        lines.append(
+            f"  {split}: {100 * found['accuracy']:.2f} % right "
+            f"({low:.1f} to {high:.1f}, {found['n']} images)"
+        )
+    if manifest.get("comparison"):
+        lines.append(f"  {manifest['comparison']['sentence']}")
+    content = {"checkpoint": str(out), "metrics": manifest["metrics"]}
+    content |= {"comparison": manifest.get("comparison")}
+    show(output, content, "\n".join(lines))
+
+
+def show_bundle(out: Path, output: Output) -> None:
+    """The files of a bundle, their accuracy on validation, and the advice."""
+    from compress.artifacts import BUNDLE, read_json
+
+    bundle = read_json(out / BUNDLE, kind="bundle")
+    lines = [f"{out}:"]
+    for name, variant in bundle["variants"].items():
+        accuracy = variant["metrics"].get("validation", {}).get("accuracy")
+        words = "" if accuracy is None else f", {100 * accuracy:.2f} % right on validation"
+        lines.append(f"  {variant['file']} ({name}): {variant['size_bytes']:,} bytes{words}")
+    lines += [f"  {sentence}" for sentence in bundle.get("advice", [])]
+    content = {"bundle": str(out), "variants": bundle["variants"], "checks": bundle["checks"]}
+    show(output, content, "\n".join(lines))
+
+
+def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -> None:
+    """Write and show a report, and end with its verdict's exit code."""
+    from compress_bench.report import render_terminal, write_report
+
+    written = write_report(report, folder, make_progress(output)) if folder else ()
+    if output.json:
+        write_json_line(report)
+    elif not output.quiet:
+        render_terminal(report, stdout())
+        for path in written:
+            sys.stdout.write(f"{path}\n")
+    status = report["verdict"]["status"]
+    if status == "fail":
+        raise GoalMissedError("verdict: fail; a goal is not met, see the goals above")
+    if status == "inconclusive":
+        raise InconclusiveError(
+            "verdict: inconclusive; the intervals do not decide every goal: "
+            "measure on an idle machine or with --profile strict"
+        )
+
+
+def write_comparison(reports: list[dict[str, Any]], out: Path) -> None:
+    """Several reports side by side, as Markdown and as one page."""
+    from compress.artifacts import write_text
+    from compress_bench.report import render_comparison_html, render_comparison_markdown
+
+    write_text(out / "comparison.md", render_comparison_markdown(reports))
+    write_text(out / "comparison.html", render_comparison_html(reports))
+
+
+def stdout() -> "Console":
+    """Tables and colours for people; plain text where a program reads."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False)
