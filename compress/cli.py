@@ -16,7 +16,8 @@ from cyclopts import App, Parameter
 from compress.errors import UsageError
 from compress.explain import explain
 from compress.extras import needs
-from compress.settings import Bench, Export, Network, Output, Overrides, Run, Teaching, Training
+from compress.flags import Output, Overrides
+from compress.settings import Bench, Export, Network, Run, Teaching, Training
 from compress.show import (
     finish_report,
     make_progress,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import GoalMissedError, InconclusiveError
-from compress.settings import Output
+from compress.flags import Output
 
 # Imported where they are used: half of the time that --help would take.
 if TYPE_CHECKING:

@@ -54,3 +54,7 @@ def test_a_difference_inside_its_interval_is_not_called_a_gain(tmp_path):
     runs = [(rng.random(100) < 0.8).astype(int) for _ in range(4)]
     found = _runs(tmp_path, runs[:2], runs[2:])
     assert "did not help beyond its interval" in verdict_sentence(found)
+
+
+def test_a_single_test_image_is_too_few_to_judge(tmp_path):
+    assert "too few images" in verdict_sentence(_runs(tmp_path, [[1]], [[0]]))
