@@ -74,8 +74,6 @@ def _mean_over_seeds(right: NDArray[np.float64]) -> dict[str, Any]:
 def verdict_sentence(comparison: dict[str, Any]) -> str:
     """Whether distillation helped, on test, in one sentence."""
     difference = comparison["test"]["difference"]
-    if difference["low"] is None:  # one image tells nothing of the spread
-        return f"distillation: {100 * difference['value']:+.2f} points, of too few images to judge"
     points = {key: 100 * difference[key] for key in ("value", "low", "high")}
     seeds = comparison["seeds"]
     of = f"{comparison['test']['images']} test images, {seeds} seed{'s' if seeds > 1 else ''}"
