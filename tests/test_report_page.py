@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from compress_bench.report import render_html
+from compress_bench.report.page import _drop_tile
 from report_sample import bare_report, build_report, changed
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "wbr"}
@@ -168,3 +169,13 @@ def test_reports_with_gaps_render(kind):
     outline = Outline(render_html(gaps[kind]))
     assert outline.wrong == []
     assert not any("None" in text for text in outline.texts)
+
+
+def test_a_gain_is_shown_with_the_bounds_of_a_gain() -> None:
+    found = {"int8": {"accuracy_drop": {"value": -0.003, "low": -0.015, "high": 0.009}}}
+    tile = _drop_tile(found, "int8", "teacher")
+    assert tile is not None
+    assert tile.number.startswith("0.3")
+    assert tile.what == "of accuracy gained against teacher"
+    low, high = tile.detail.strip("()").split(" to ")
+    assert (low, high) == ("-0.9", "1.5")

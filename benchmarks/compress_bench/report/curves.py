@@ -56,14 +56,19 @@ def draw_curves(curves: Mapping[str, Curve], title: str, *, percent: bool) -> An
 
 
 def _name_ends(axes: Any, curves: Mapping[str, Curve]) -> None:
-    """Each curve's name right of the axes at the height of its end, a thin line leading there."""
+    """Each curve's name right of the axes at the height of its end, a dotted line leading there.
+
+    The line is grey, and the curve's last epoch marked, so that no curve seems to go on.
+    """
     to_units, back = axes.transData.transform, axes.transData.inverted().transform
     ends = [tuple(to_units((epochs[-1], values[-1]))) for epochs, values in curves.values()]
     edge = axes.get_window_extent().x1
     for name, end, y in zip(curves, ends, spread([y for _, y in ends], FONT + 3), strict=True):
         line = back([(end[0] + 1, end[1]), (edge + 6, y)])
-        color = paint(by_role(name).paint)
-        axes.plot(line[:, 0], line[:, 1], color=color, linewidth=0.8, clip_on=False)
+        leader = {"color": paint("muted"), "linestyle": ":", "linewidth": 0.8}
+        axes.plot(line[:, 0], line[:, 1], clip_on=False, **leader)
+        last = curves[name][0][-1], curves[name][1][-1]
+        axes.plot(*last, marker="o", markersize=4, color=paint(by_role(name).paint), clip_on=False)
         text = axes.text(*back((edge + 9, y)), name, va="center", color=paint("ink"))
         _shrink_to(text, WIDTH - edge - 10)
 

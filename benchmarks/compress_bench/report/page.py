@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import resources
 from typing import Any
@@ -181,8 +181,15 @@ def _drop_tile(found: Mapping[str, Any], name: str, reference: str) -> Tile | No
     if drop is None:
         return None
     word = "accuracy lost" if drop.value >= 0 else "accuracy gained"
-    shown = points(Estimate(abs(drop.value)))
-    return Tile(shown.text, f"of {word} against {reference}", _bracketed(points(drop).bounds))
+    shown = points(drop if drop.value >= 0 else _negated(drop))
+    return Tile(shown.text, f"of {word} against {reference}", _bracketed(shown.bounds))
+
+
+def _negated(found: Estimate) -> Estimate:
+    """A drop as a gain: the bounds change places and signs."""
+    low = None if found.high is None else -found.high
+    high = None if found.low is None else -found.low
+    return replace(found, value=-found.value, low=low, high=high)
 
 
 def _agreement_tile(found: Mapping[str, Any], name: str, reference: str) -> Tile | None:
