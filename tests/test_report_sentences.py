@@ -113,6 +113,12 @@ def test_a_drop_whose_interval_holds_zero_is_no_measurable_loss():
     assert "no measurable loss of accuracy: 0.2 points (-0.4 to 0.8)" in headline(report)
 
 
+def test_an_interval_wide_enough_to_hide_a_loss_that_matters_is_not_called_no_loss():
+    drop = interval(0.139, -0.005, 0.268)
+    report = changed(build_report(), drop, "variants", "student_int8", "accuracy_drop")
+    assert "these images are too few to tell: 13.9 points (-0.5 to 26.8) lost" in headline(report)
+
+
 def test_files_of_one_size_are_not_called_smaller():
     size = build_report()["variants"]["student"]["size_bytes"]
     report = changed(build_report(), size, "variants", "student_int8", "size_bytes")

@@ -14,6 +14,7 @@ from compress_bench.report.format import TIMES, TO, Estimate, Scaled, points, ra
 
 # Points of accuracy up to which int8 counts as cheap: the default of export's --max-drop.
 _CHEAP = 0.01
+_MATTERS = 0.03  # of accuracy: a loss that no interval may hide behind "not measurable"
 _UNRESOLVED = " (not resolvable by this measurement)"
 
 
@@ -53,9 +54,15 @@ def _times(value: float, more: str, less: str) -> str:
 
 
 def _cost(drop: Estimate) -> str:
-    """An accuracy drop in words; one whose interval holds zero is no measurable loss."""
+    """An accuracy drop in words.
+
+    One whose interval holds zero is no measurable loss; if the interval also holds a loss that
+    would matter, the images are too few to say so.
+    """
     shown = _in_words(points(drop))
     if drop.low is not None and drop.high is not None and drop.low <= 0 <= drop.high:
+        if drop.high > _MATTERS:
+            return f"with a change of accuracy that these images are too few to tell: {shown} lost"
         return f"with no measurable loss of accuracy: {shown}"
     if drop.value >= 0:
         return f"for {shown} of accuracy"
