@@ -76,8 +76,12 @@ def verdict_sentence(comparison: dict[str, Any]) -> str:
     difference = comparison["test"]["difference"]
     points = {key: 100 * difference[key] for key in ("value", "low", "high")}
     seeds = comparison["seeds"]
+    alone, taught = (100 * comparison["test"][k]["accuracy"] for k in ("baseline", "distilled"))
     of = f"{comparison['test']['images']} test images, {seeds} seed{'s' if seeds > 1 else ''}"
-    span = f"{points['value']:+.2f} points ({points['low']:+.2f} to {points['high']:+.2f}; {of})"
+    span = (
+        f"{points['value']:+.2f} points ({points['low']:+.2f} to {points['high']:+.2f}), "
+        f"{alone:.2f} % alone and {taught:.2f} % taught; {of}"
+    )
     if difference["low"] > 0:
         return f"distillation helped: {span}"
     if difference["high"] < 0:
