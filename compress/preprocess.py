@@ -5,7 +5,7 @@ network the same numbers. Python 3.8 syntax: boards run old interpreters.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
@@ -166,8 +166,3 @@ def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
             luma += np.multiply(images[..., channel, None], weight, dtype=np.int32)
         return (luma >> 16).astype(np.uint8)
     raise ValueError("channels: cannot turn %d into %d; expected 1 or 3" % (found, channels))
-
-
-def image_size(spec: Optional[Preprocessing]) -> Optional[Tuple[int, int]]:
-    """The input's height and width, or None where there is no network."""
-    return None if spec is None else spec.size

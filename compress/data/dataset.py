@@ -4,15 +4,14 @@ train teaches (and calibrates), validation chooses, test is reported and chooses
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.errors import DataError
 from compress.preprocess import crop_box, resize
-
-Resize = Literal["crop", "stretch"]
+from compress.settings import Resize
 
 SPLITS = ("train", "validation", "test")
 

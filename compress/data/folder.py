@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.assemble import Pool, Source, assemble, check_classes
-from compress.data.dataset import Dataset, Resize
+from compress.data.dataset import Dataset
 from compress.data.image import decode, fit
 from compress.data.listing import Listing, list_folder
 from compress.data.reading import Reading
@@ -17,6 +17,7 @@ from compress.data.scan import Scan, Scanned, scan_files, workers
 from compress.data.splits import order_of_names
 from compress.data.wording import counted, some
 from compress.errors import DataError
+from compress.settings import Resize
 
 
 class FileImages:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from compress.data.dataset import Resize
 from compress.data.wording import reason
 from compress.errors import DataError
 from compress.preprocess import crop_box
+from compress.settings import Resize
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # 16 bits, whatever integer holds them
 _GREY_MODES = ("1", "L", "LA", "La")

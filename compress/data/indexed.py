@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from compress.data.dataset import Resize
 from compress.data.fingerprint import pixel_digest
 from compress.data.image import eight_bit, fit, is_grey
 from compress.data.scan import Scanned
@@ -16,6 +15,7 @@ from compress.data.wording import reason
 from compress.errors import DataError
 from compress.preprocess import convert_channels
 from compress.progress import Progress
+from compress.settings import Resize
 
 _IN_MEMORY_BYTES = 512 * 2**20  # a larger set stays where it is and is decoded as needed
 

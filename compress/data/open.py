@@ -3,10 +3,11 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from compress.data.dataset import Dataset, Resize
+from compress.data.dataset import Dataset
 from compress.data.reading import Reading
 from compress.errors import DataError
 from compress.progress import SILENT, Progress
+from compress.settings import Resize
 
 FORMS = "demo, fashion-mnist, an image folder, an .npz file, or torchvision:NAME"
 _NAMES = ("demo", "fashion-mnist")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from compress.data.dataset import Resize
 from compress.errors import UsageError
 from compress.progress import SILENT, Progress
+from compress.settings import Resize
 
 
 @dataclass(frozen=True, kw_only=True)
