@@ -9,7 +9,17 @@ from compress.errors import UsageError
 from compress.extras import needs
 from compress.progress import Progress
 from compress.recipes import Recipe, section_of, settings_from
-from compress.settings import Bench, Export, Network, Run, Teaching, Training
+from compress.settings import (
+    Augmenting,
+    Bench,
+    Export,
+    Keeping,
+    Network,
+    Run,
+    Teachers,
+    Teaching,
+    Training,
+)
 from compress.stage import RECIPE, dump
 
 TEACHER, STUDENT, BUNDLE = "teacher", "student", "bundle"
@@ -60,10 +70,11 @@ class Chain:
 
         for command in ("train", "distill"):
             if command in self.recipe:
-                for kind in (Run, Network, Training):
+                for kind in (Run, Network, Training, Augmenting):
                     self._settings(command, kind).check()
         teaching, written = self._settings("distill", Teaching), self._settings("export", Export)
-        teaching.check()
+        for part in (teaching, self._settings("distill", Teachers)):
+            part.check()
         if teaching.method not in list_methods():
             raise UsageError(f"{self.source}: distill.method: no such method {teaching.method}")
         variants = self._variants(teaching, written)
@@ -85,22 +96,23 @@ class Chain:
     def train(self) -> None:
         """The teacher, into teacher/."""
         with needs("train"):
-            from compress.training.recipe import train
+            from compress.training.recipe import Wish, train
 
         section = section_of(self.recipe, "train")
         self.progress.say("1 of 4: train the teacher")
-        train(
-            self._needed(section, "train", "model"),
+        wish = Wish(
+            model=self._needed(section, "train", "model"),
             network=self._settings("train", Network),
             training=self._settings("train", Training),
+            augmenting=self._settings("train", Augmenting),
             run=self._run("train", TEACHER),
-            progress=self.progress,
         )
+        train(wish, self.progress)
 
     def distill(self) -> None:
         """The student, into student/; its teacher is teacher/ unless the recipe names another."""
         with needs("train"):
-            from compress.distill.recipe import distill
+            from compress.distill.recipe import Wish, distill
 
         section = section_of(self.recipe, "distill")
         if not section.get("teacher"):
@@ -111,14 +123,17 @@ class Chain:
                 )
             self.recipe["distill"]["teacher"] = str(self.out / TEACHER)
         self.progress.say("2 of 4: distil the student")
-        distill(
-            self._needed(section, "distill", "student"),
+        wish = Wish(
+            student=self._needed(section, "distill", "student"),
+            teachers=self._settings("distill", Teachers),
             teaching=self._settings("distill", Teaching),
+            keeping=self._settings("distill", Keeping),
             network=self._settings("distill", Network),
             training=self._settings("distill", Training),
+            augmenting=self._settings("distill", Augmenting),
             run=self._run("distill", STUDENT),
-            progress=self.progress,
         )
+        distill(wish, self.progress)
 
     def export(self) -> None:
         """ONNX files, into bundle/."""

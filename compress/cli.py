@@ -17,13 +17,25 @@ from compress.errors import UsageError
 from compress.explain import explain
 from compress.extras import needs
 from compress.flags import Output, Overrides
-from compress.settings import Bench, Export, Network, Run, Teaching, Training
+from compress.settings import (
+    Augmenting,
+    Bench,
+    Export,
+    Keeping,
+    Network,
+    Run,
+    Teachers,
+    Teaching,
+    Training,
+)
 from compress.show import (
     finish_report,
     make_progress,
     show,
     show_bundle,
     show_checkpoint,
+    show_foresight,
+    show_logits,
     stdout,
     write_comparison,
     write_json_line,
@@ -49,6 +61,8 @@ def _version() -> str:
 
     return version("edge-compress")
 
+
+DryRun = Annotated[bool, Parameter(negative="")]
 
 app = App(
     name="compress",
@@ -115,52 +129,100 @@ def train(
     model: str,
     network: Network = Network(),
     training: Training = Training(),
+    augmenting: Augmenting = Augmenting(),
     run: Run = Run(),
+    dry_run: DryRun = False,
     output: Output = Output(),
 ) -> None:
     """Train a network on labelled images; the usual way to a teacher.
 
     Args:
         model: A zoo name, torchvision:NAME, timm:NAME or file.py:factory.
+        dry_run: Check everything, measure a few steps, show what is to come, and write nothing.
     """
     with needs("train"):
+        from compress.training.recipe import Wish, foresee_training
         from compress.training.recipe import train as stage
+    wish = Wish(model=model, network=network, training=training, augmenting=augmenting, run=run)
+    progress = make_progress(output)
+    if dry_run:
+        show_foresight(foresee_training(wish, progress), output)
+    else:
+        show_checkpoint(stage(wish, progress), output)
+
+
+@app.command
+def logits(
+    *,
+    teachers: Teachers = Teachers(),
+    augmenting: Augmenting = Augmenting(),
+    keeping: Keeping = Keeping(),
+    epochs: int = 30,
+    transfer: str | None = None,
+    part: str = "1/1",
+    run: Run = Run(),
+    output: Output = Output(),
+) -> None:
+    """Keep the teacher's logits for the views that students will see; they never run it again.
+
+    Args:
+        epochs: How long students will learn: with --views exact one view for each epoch.
+        transfer: Unlabelled images in place of the training split.
+        part: Which of several processes this is: 2/4 is the second of four.
+    """
+    with needs("train"):
+        from compress.distill.logits import keep as stage
     out = stage(
-        model,
-        network=network,
-        training=training,
-        run=run,
+        teachers,
+        augmenting,
+        keeping,
+        run,
+        epochs=epochs,
+        part=part,
+        transfer=transfer,
         progress=make_progress(output),
     )
-    show_checkpoint(out, output)
+    show_logits(out, output)
 
 
 @app.command
 def distill(
     *,
     student: str,
+    teachers: Teachers = Teachers(),
     teaching: Teaching = Teaching(),
+    keeping: Keeping = Keeping(),
     network: Network = Network(),
     training: Training = Training(),
+    augmenting: Augmenting = Augmenting(),
     run: Run = Run(),
+    dry_run: DryRun = False,
     output: Output = Output(),
 ) -> None:
     """Train a small student from a large teacher.
 
     Args:
         student: A zoo name, torchvision:NAME, timm:NAME or file.py:factory.
+        dry_run: Check everything, measure a few steps, show what is to come, and write nothing.
     """
     with needs("train"):
+        from compress.distill.recipe import Wish, foresee_distillation
         from compress.distill.recipe import distill as stage
-    out = stage(
-        student,
+    wish = Wish(
+        student=student,
+        teachers=teachers,
         teaching=teaching,
+        keeping=keeping,
         network=network,
         training=training,
+        augmenting=augmenting,
         run=run,
-        progress=make_progress(output),
     )
-    show_checkpoint(out, output)
+    progress = make_progress(output)
+    if dry_run:
+        show_foresight(foresee_distillation(wish, progress), output)
+    else:
+        show_checkpoint(stage(wish, progress), output)
 
 
 @app.command

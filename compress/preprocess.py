@@ -59,9 +59,14 @@ def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
     Returns:
         float32 [N, spec.channels, height, width], C-contiguous.
     """
-    pixels = convert_channels(resize(crop(images, spec), spec.size), spec.channels)
+    pixels = fit_pixels(images, spec)
     normalised = (pixels.astype(np.float32) - _row(spec.mean)) / _row(spec.scale)
     return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
+
+
+def fit_pixels(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
+    """Crop, resize and convert channels, but do not normalise: uint8 [N, height, width, c]."""
+    return convert_channels(resize(crop(images, spec), spec.size), spec.channels)
 
 
 def _row(values: Tuple[float, ...]) -> np.ndarray:

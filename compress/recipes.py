@@ -16,14 +16,28 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Dict
 
 from compress.errors import UsageError
-from compress.settings import Bench, Export, Network, Run, Teaching, Training
+from compress.settings import (
+    Augmenting,
+    Bench,
+    Export,
+    Keeping,
+    Network,
+    Run,
+    Teachers,
+    Teaching,
+    Training,
+)
 from compress.suggest import did_you_mean
 
 # Section -> what it may hold. `run` is shared by all stages; `goals` is checked by bench.
 SECTIONS: Mapping[str, tuple[Any, ...]] = {
     "run": (Run,),
-    "train": ("model", Run, Network, Training),
-    "distill": ("student", Run, Network, Training, Teaching),
+    "train": ("model", Run, Network, Training, Augmenting),
+    "logits": ("epochs", "transfer", Run, Teachers, Augmenting, Keeping),
+    "distill": (
+        "student",
+        *(Run, Network, Training, Augmenting, Teachers, Teaching, Keeping),
+    ),
     "export": ("subject", Run, Network, Export),
     "bench": (Run, Bench),
     "goals": (),

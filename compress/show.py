@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress.errors import GoalMissedError, InconclusiveError
 from compress.flags import Output
+from compress.launched import is_first
 
 # Imported where they are used: half of the time that --help would take.
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ def make_progress(output: Output) -> "Progress":
     """Where the stages of a command say what they do."""
     from compress.progress import Progress
 
-    return Progress(quiet=output.quiet, verbose=output.verbose)
+    # Of several processes that torchrun started, the first one speaks.
+    return Progress(quiet=output.quiet or not is_first(), verbose=output.verbose)
 
 
 def show(output: Output, content: dict[str, Any], text: str) -> None:
     """The result on standard output: one JSON object, or text for people."""
+    if not is_first():
+        return
     if output.json:
         write_json_line(content)
     elif not output.quiet:
@@ -52,6 +56,28 @@ def show_checkpoint(out: Path, output: Output) -> None:
     content = {"checkpoint": str(out), "metrics": manifest["metrics"]}
     content |= {"comparison": manifest.get("comparison")}
     show(output, content, "\n".join(lines))
+
+
+def show_logits(out: Path, output: Output) -> None:
+    """Kept logits: whose, of how many views and images, and what they take on disk."""
+    from compress.distill.kept.folder import read_summary
+    from compress.distill.logits import summary_sentence
+
+    summary = read_summary(out)
+    text = summary_sentence(out, summary) if summary else f"{out}: not complete yet"
+    show(output, {"logits": str(out), "summary": summary}, text)
+
+
+def show_foresight(found: dict[str, Any], output: Output) -> None:
+    """What `--dry-run` found."""
+    from compress.show_preflight import show_preflight
+
+    if not is_first():
+        return
+    if output.json:
+        write_json_line(found)
+    elif not output.quiet:
+        show_preflight(found, stdout())
 
 
 def show_bundle(out: Path, output: Output) -> None:

@@ -27,6 +27,12 @@ _RESULTS = (
     "model.safetensors",
     "predictions.npz",
     "training-state.pt",
+    "last-good-state.pt",
+    "history.csv",
+    "tensorboard",
+    "logits",
+    "logits.json",
+    "view-[0-9]*",
     "baseline",
     "seed-[0-9]*",
     "bundle.json",
@@ -39,7 +45,9 @@ _RESULTS = (
     "report",
     ".writing-*",
 )
-_NOT_SETTINGS = ("out", "force")  # where the result goes, and what it may replace
+_FIRST_WRITE = ".writing-????????.yaml"  # of the recipe, before it has its name
+# Where the result goes, what it may replace, and what changes no number in it.
+_NOT_SETTINGS = ("out", "force", "workers", "checkpoint_every", "logits", "spot_check")
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,9 @@ def _clear(out: Path) -> None:
 
 def _refuse_foreign(out: Path) -> None:
     """A folder without a recipe of ours is begun only if it is empty."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+    # A kill while the first recipe was written leaves a temporary file of ours.
+    found = out.is_dir() and any(not fnmatch(p.name, _FIRST_WRITE) for p in out.iterdir())
+    if out.is_file() or found:
         raise ArtifactError(
             f"{out}: expected an empty folder or a run of this tool, found other files; "
             "choose another --out"

@@ -45,8 +45,8 @@ def split_photos(tmp_path):
 def names(split):
     images = split.images
     chosen = getattr(images, "chosen", range(len(images)))
-    paths = getattr(images, "images", images).paths
-    return [f"{paths[i].parent.name}/{paths[i].name}" for i in chosen]
+    paths = [getattr(images, "images", images).path(i) for i in chosen]
+    return [f"{path.parent.name}/{path.name}" for path in paths]
 
 
 def test_splits_of_its_own_are_kept(split_photos):
@@ -243,7 +243,7 @@ def test_batches_follow_the_indices_and_the_rule(photos, rule):
     batch = images.batch(indices, (12, 8))
     spec = Preprocessing(size=(12, 8), channels=3, resize=rule)
     for pixels, index in zip(batch, indices, strict=True):
-        path = images.images.paths[images.chosen[index]]
+        path = images.images.path(images.chosen[index])
         alone = np.asarray(Image.open(path))[None]
         assert np.abs(pixels.astype(int) - resize(crop(alone, spec), (12, 8))[0]).max() <= 1
 

@@ -125,7 +125,7 @@ def test_items_in_palette_grey_and_colour_give_one_kind_of_batch():
     colour = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
     items = [(colour, 0), (colour.convert("L"), 1), (colour.quantize(8), 1)]
     found = collect(items, "torchvision:X", SILENT)
-    assert [one.grey for one in found.scanned] == [False, True, False]
+    assert found.facts.grey.tolist() == [False, True, False]
     batch = IndexedImages("torchvision:X", items, 3, "crop").batch(np.array([2, 1, 0]), (4, 4))
     assert np.array_equal(batch[2], np.asarray(colour))
     assert np.array_equal(batch[1], np.asarray(colour.convert("L").convert("RGB")))

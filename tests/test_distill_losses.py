@@ -1,6 +1,7 @@
 """Losses against numbers worked out by hand, in float64, and at their limits."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from compress.errors import UsageError
 from compress.settings import Teaching
 from compress.training.batches import UNLABELLED, Batch
 from compress.training.objective import cross_entropy
+from compress.training.views import Views
 
 
 def _reference_kd(student: np.ndarray, teacher: np.ndarray, temperature: float) -> float:
@@ -94,10 +96,31 @@ def test_a_misspelled_method_is_refused_with_a_suggestion():
         load_method("kdd")
 
 
-def _batch(labels: list[int]) -> Batch:
+def _batch(
+    labels: list[int],
+    partner_labels: list[int] | None = None,
+    shares: list[float] | None = None,
+    labels_in_step: float | None = None,
+) -> Batch:
     count = len(labels)
-    images = np.zeros((count, 1, 1, 1), np.uint8)
-    return Batch(images, np.array(labels), np.arange(count), view=0, plan=None)
+    views = Views(
+        pixels=np.zeros((count, 1, 1, 1), np.uint8),
+        number=0,
+        indices=np.arange(count),
+        partners=None if partner_labels is None else np.arange(count),
+        shares=None if shares is None else np.array(shares, np.float32),
+    )
+    others = None if partner_labels is None else np.array(partner_labels)
+    batch = Batch(
+        views=views,
+        labels=np.array(labels),
+        partner_labels=others,
+        images_in_step=count,
+        labels_in_step=0.0,
+    )
+    own, partners = batch.label_weights()
+    known = float(own.sum() + partners.sum())
+    return replace(batch, labels_in_step=known if labels_in_step is None else labels_in_step)
 
 
 def test_cross_entropy_counts_labelled_images_only():
@@ -106,6 +129,35 @@ def test_cross_entropy_counts_labelled_images_only():
     logits[2, 0] = 50.0
     value = cross_entropy(logits, _batch([1, 2, UNLABELLED]))
     assert value.item() == pytest.approx(math.log(4), abs=1e-6)
+
+
+def test_cross_entropy_of_a_mixture_counts_both_labels_by_their_shares():
+    # logits (ln 3, 0): -log p = ln(4/3) for class 0 and ln 4 for class 1; a quarter is class 1
+    logits = torch.tensor([[math.log(3), 0.0]])
+    value = cross_entropy(logits, _batch([0], [1], [0.75]))
+    assert value.item() == pytest.approx(0.75 * math.log(4 / 3) + 0.25 * math.log(4), abs=1e-6)
+
+
+def test_cross_entropy_of_a_mixture_with_an_unlabelled_image_counts_the_labelled_share():
+    # 0.75 of ln 2 known in the first, all of ln 2 in the second: a mean over 1.75 images
+    value = cross_entropy(torch.zeros(2, 2), _batch([0, 1], [UNLABELLED, 0], [0.75, 0.5]))
+    assert value.item() == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_cross_entropy_smoothes_labels_as_torch_does():
+    logits, labels = torch.randn(6, 4), [0, 1, 2, 3, 0, 1]
+    expected = F.cross_entropy(logits, torch.tensor(labels), label_smoothing=0.1)
+    assert cross_entropy(logits, _batch(labels), 0.1).item() == pytest.approx(expected.item())
+
+
+def test_parts_of_a_step_add_up_to_its_mean():
+    logits, labels = torch.randn(5, 4), [0, UNLABELLED, 2, 3, 1]
+    whole = cross_entropy(logits, _batch(labels)).item()
+    parts = [
+        cross_entropy(logits[part], _batch(labels[part], labels_in_step=4.0)).item()
+        for part in (slice(0, 2), slice(2, 5))
+    ]
+    assert sum(parts) == pytest.approx(whole, rel=1e-5)
 
 
 def test_cross_entropy_without_any_label_is_zero_and_differentiable():

@@ -12,6 +12,7 @@ from torchvision import models
 
 from compress.errors import MissingExtraError, ModelError, UsageError
 from compress.models.build import BuiltModel, ModelSpec, build_model
+from compress.models.timm_network import published_classes
 from compress.preprocess import Preprocessing
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -87,6 +88,20 @@ def test_a_cached_file_of_other_content_is_used_and_said(cached: Path) -> None:
 def test_a_pretrained_head_of_1000_classes_is_refused_for_10(cached: Path) -> None:
     with pytest.raises(ModelError, match=r"expected 10 classes, found 1000.*--replace-head"):
         build("torchvision:squeezenet1_1", pretrained=True)
+
+
+def test_a_teacher_keeps_its_own_classes_and_brings_their_names(cached: Path) -> None:
+    built = build("torchvision:squeezenet1_1", pretrained=True, own_classes=True)
+    assert built.module.eval()(torch.zeros(2, 3, 224, 224)).shape == (2, 1000)
+    assert (len(built.classes), built.classes[285]) == (1000, "Egyptian cat")
+    expected = torch.load(cached, weights_only=True)
+    assert torch.equal(
+        built.module.state_dict()["classifier.1.weight"], expected["classifier.1.weight"]
+    )
+
+
+def test_a_student_brings_no_names_of_classes(cached: Path) -> None:
+    assert build("torchvision:squeezenet1_1", pretrained=True, replace_head=True).classes == ()
 
 
 def test_a_pretrained_head_is_replaced_when_asked(cached: Path) -> None:
@@ -253,6 +268,12 @@ def test_a_missing_package_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(MissingExtraError, match=rf"edge-compress\[{extra}\]"):
         build(reference)
+
+
+def test_the_width_of_timms_weights_tells_the_names_of_their_classes() -> None:
+    names = published_classes({"num_classes": 1000})
+    assert (len(names), names[1], names[285]) == (1000, "goldfish", "Egyptian cat")
+    assert published_classes({"num_classes": 512}) == ()
 
 
 # --- the user's own files

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from compress.data.assemble import Pool, Source, assemble
 from compress.data.dataset import ArrayImages, Dataset
-from compress.data.fingerprint import pixel_digest
+from compress.data.fingerprint import pixel_digests
 from compress.data.reading import Reading
 from compress.data.splits import order_of_indices
 from compress.errors import DataError
@@ -61,6 +61,6 @@ def _pool(part: Labelled, reading: Reading) -> Pool:
     return Pool(
         images=ArrayImages(part.pixels, reading.resize),
         labels=part.labels,
-        digests=[pixel_digest(image) for image in part.pixels],
+        digests=pixel_digests(part.pixels),
         order=order_of_indices(len(part.labels), reading.seed),
     )

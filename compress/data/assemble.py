@@ -1,14 +1,14 @@
 """Images with labels, from whatever source, become a checked dataset of three splits."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.dataset import SPLITS, Dataset, Images, Split, select
-from compress.data.fingerprint import fingerprint
+from compress.data.fingerprint import Digests, fingerprint
 from compress.data.reading import Reading
 from compress.data.splits import Cut, take
 from compress.data.wording import counted, some
@@ -22,13 +22,13 @@ class Pool:
     Attributes:
         images: N images.
         labels: int64 [N], from 0.
-        digests: sha256 of each image.
+        digests: of each image; of one kind in all pools of a source.
         order: int64 [N], distinct ranks; where a split is cut, the lowest of each class go.
     """
 
     images: Images
     labels: NDArray[np.int64]
-    digests: Sequence[str]
+    digests: Digests
     order: NDArray[np.int64]
 
 
@@ -63,8 +63,8 @@ class _Part:
     def labels(self) -> NDArray[np.int64]:
         return self.pool.labels[self.indices]
 
-    def digests(self) -> list[str]:
-        return [self.pool.digests[i] for i in self.indices]
+    def digests(self) -> Digests:
+        return self.pool.digests.at(self.indices)
 
     def split(self) -> Split:
         whole = Split(self.pool.images, self.pool.labels)
@@ -83,19 +83,21 @@ def assemble(source: Source, reading: Reading) -> Dataset:
         _check_labels(source, split, pool.labels)
     _check_train(source)
     parts, cut_notes = _cut_missing(source, reading)
+    digests = {split: parts[split].digests() for split in SPLITS}
     return Dataset(
         name=source.name,
         classes=source.classes,
         channels=source.channels,
         image_size=source.image_size,
         fingerprint=fingerprint(
-            source.classes, {s: (parts[s].digests(), parts[s].labels()) for s in SPLITS}
+            source.classes, {split: (digests[split], parts[split].labels()) for split in SPLITS}
         ),
+        digests={split: digests[split] for split in ("validation", "test")},
         notes=(
             *source.notes,
             *cut_notes,
             *_absent_notes(source, parts),
-            *_twin_notes(source, parts),
+            *_twin_notes(source, digests),
         ),
         **{split: parts[split].split() for split in SPLITS},
     )
@@ -173,12 +175,11 @@ def _absent_notes(source: Source, parts: Mapping[str, _Part]) -> list[str]:
     ]
 
 
-def _twin_notes(source: Source, parts: Mapping[str, _Part]) -> list[str]:
+def _twin_notes(source: Source, digests: Mapping[str, Digests]) -> list[str]:
     """Say when an image is in two splits: what is measured on it is learnt by heart."""
-    seen = {split: set(parts[split].digests()) for split in SPLITS}
     notes = []
     for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
-        twins = sum(digest in seen[first] for digest in parts[second].digests())
+        twins = int(digests[second].found_in(digests[first]).sum())
         if twins:
             notes.append(
                 f"{source.name}: {counted(twins, 'image')} of {second} also in {first}, "

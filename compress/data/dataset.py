@@ -3,17 +3,20 @@
 train teaches (and calibrates), validation chooses, test is reported and chooses nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.fingerprint import Digests
 from compress.errors import DataError
 from compress.preprocess import crop_box, resize
 from compress.settings import Resize
 
 SPLITS = ("train", "validation", "test")
+UNLABELLED = -1  # in place of a label that is not known, or not to be used
 
 
 class Images(Protocol):
@@ -81,6 +84,8 @@ class Dataset:
         test: what is reported.
         fingerprint: sha256 over content and splits; two equal ones hold the same images.
         notes: what was skipped, and why, in sentences for the user.
+        digests: of each image of validation and test in its order, by which a leak is seen; empty
+            where the source gave none.
     """
 
     name: str
@@ -92,6 +97,7 @@ class Dataset:
     test: Split
     fingerprint: str
     notes: tuple[str, ...] = ()
+    digests: Mapping[str, Digests] = field(default_factory=dict, repr=False, compare=False)
 
     def split(self, name: str) -> Split:
         """The split called train, validation or test."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from compress.data.fingerprint import pixel_digest
+from compress.data.facts import Facts
+from compress.data.fingerprint import DIGEST_BYTES, Digests, pixel_digest
 from compress.data.image import eight_bit, fit, is_grey
-from compress.data.scan import Scanned
 from compress.data.wording import reason
 from compress.errors import DataError
 from compress.preprocess import convert_channels
@@ -36,12 +36,12 @@ class Collected:
 
     Attributes:
         labels: int64 [N].
-        scanned: digest of the pixels, size and colour of each image.
+        facts: digest of the pixels, size and colour of each image.
         pixels: uint8 [H, W, C] each, or nothing where they would fill the memory.
     """
 
     labels: NDArray[np.int64]
-    scanned: list[Scanned]
+    facts: Facts
     pixels: list[NDArray[np.uint8]]
 
     def stacked(self, channels: int) -> NDArray[np.uint8]:
@@ -90,24 +90,26 @@ def collect(items: Items, reference: str, progress: Progress) -> Collected:
     Raises:
         DataError: an item that is no image with one class number, or cannot be read.
     """
-    labels: list[int] = []
-    scanned: list[Scanned] = []
+    labels = np.empty(len(items), dtype=np.int64)
+    digests = Digests("pixels", np.empty((len(items), DIGEST_BYTES), dtype=np.uint8))
+    sizes = np.empty((len(items), 2), dtype=np.int32)
+    grey = np.empty(len(items), dtype=bool)
     kept: list[NDArray[np.uint8]] = []
     size_bytes = 0
     with progress.task(f"reading {reference}", total=len(items)) as advance:
         for index in range(len(items)):
-            image, label = _item(items, index, reference)
+            image, labels[index] = _item(items, index, reference)
             pixels = np.asarray(image).reshape(image.height, image.width, -1)
-            digest = pixel_digest(pixels)
-            scanned.append(Scanned(digest, image.height, image.width, is_grey(image)))
-            labels.append(label)
+            digests.rows[index] = np.frombuffer(pixel_digest(pixels), dtype=np.uint8)
+            sizes[index] = image.height, image.width
+            grey[index] = is_grey(image)
             size_bytes += pixels.nbytes
             if size_bytes <= _IN_MEMORY_BYTES:
                 kept.append(pixels)
             else:
                 kept.clear()
             advance(1)
-    return Collected(np.array(labels, dtype=np.int64), scanned, kept)
+    return Collected(labels, Facts(digests, sizes, grey), kept)
 
 
 def _item(items: Items, index: int, reference: str) -> tuple[Image.Image, int]:

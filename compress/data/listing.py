@@ -5,11 +5,16 @@ class folder belong to the class. What is hidden or has no image's suffix is str
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compress.data.dataset import SPLITS
+from compress.data.names import Names
 from compress.data.wording import counted, some
 from compress.errors import DataError
 
@@ -36,13 +41,16 @@ class Listing:
 
     Attributes:
         classes: names of the class folders, sorted.
-        files: per split that has a folder (train alone where there are none), per class, the names
-            of its images relative to the folder, sorted.
+        names: of all images relative to the folder: split after split in the order of `counts`,
+            class after class, sorted in each class.
+        counts: per split that has a folder (train alone where there are none), the number of images
+            of each class, int64 [classes].
         strays: names of files and folders that are passed over, sorted.
     """
 
     classes: tuple[str, ...]
-    files: dict[str, dict[str, list[str]]]
+    names: Names
+    counts: dict[str, NDArray[np.int64]]
     strays: tuple[str, ...]
 
 
@@ -61,8 +69,29 @@ def list_folder(root: Path) -> Listing:
         DataError: no class folders, one without images, splits whose classes differ, or a folder
             that cannot be listed.
     """
-    try:
+    with _listable(root):
         return _list(root)
+
+
+def list_images(root: Path) -> tuple[Names, tuple[str, ...]]:
+    """All images below a folder, whatever its folders are called, and what is passed over.
+
+    Raises:
+        DataError: no image, or a folder that cannot be listed.
+    """
+    found = _Found()
+    with _listable(root):
+        _walk(root, "", (), found)
+    if not found.images:
+        others = f" but {counted(len(found.strays), 'other file')}" if found.strays else ""
+        raise DataError(f"{root}: expected images in or below it, found none{others}; add some")
+    return Names.of(sorted(found.images)), tuple(sorted(found.strays))
+
+
+@contextmanager
+def _listable(root: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DataError(
             f"{error.filename or root}: expected a folder that can be listed, found "
@@ -72,14 +101,19 @@ def list_folder(root: Path) -> Listing:
 
 def _list(root: Path) -> Listing:
     roles = _split_folders(root)
-    files: dict[str, dict[str, list[str]]] = {}
+    files: dict[str, dict[str, Names]] = {}
     strays: list[str] = _loose(root, "")
     for split in SPLITS:
         if split in roles:
             prefix = f"{roles[split]}/" if roles[split] else ""
             files[split] = _list_classes(root, prefix, strays)
     _same_classes(root, roles, files)
-    return Listing(tuple(sorted(files["train"])), files, tuple(sorted(strays)))
+    return Listing(
+        classes=tuple(files["train"]),
+        names=Names.joined([names for split in files.values() for names in split.values()]),
+        counts={s: np.array([len(names) for names in files[s].values()]) for s in files},
+        strays=tuple(sorted(strays)),
+    )
 
 
 def _split_folders(root: Path) -> dict[str, str]:
@@ -115,8 +149,8 @@ def _split_folders(root: Path) -> dict[str, str]:
     return roles
 
 
-def _list_classes(root: Path, prefix: str, strays: list[str]) -> dict[str, list[str]]:
-    """The images of each class folder in `prefix`; what is passed over goes to `strays`."""
+def _list_classes(root: Path, prefix: str, strays: list[str]) -> dict[str, Names]:
+    """The images of each class folder in `prefix`, sorted; `strays` takes what is passed over."""
     folder = root / prefix
     above = (_identity(root), _identity(folder))
     if prefix:
@@ -127,7 +161,7 @@ def _list_classes(root: Path, prefix: str, strays: list[str]) -> dict[str, list[
         _walk(folder / name, f"{prefix}{name}/", above, found)
         strays.extend(found.strays)
         _check_class(folder / name, name, found)
-        classes[name] = sorted(found.images)
+        classes[name] = Names.of(sorted(found.images))
     if not classes:
         images = [n for n in _loose(folder, prefix) if _is_image_name(n)]
         raise DataError(
@@ -160,14 +194,17 @@ def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...], found: 
     if here in above:
         found.strays.append(prefix)
         return
-    for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-        name = prefix + entry.name
-        if entry.is_dir() and not _hidden(entry.name):
-            _walk(folder / entry.name, f"{name}/", (*above, here), found)
-        elif _is_image(entry):
-            found.images.append(name)
-        else:
-            found.strays.append(name)
+    inner = []
+    with os.scandir(folder) as entries:  # never as a list: an entry is ten times its name
+        for entry in entries:
+            if entry.is_dir() and not _hidden(entry.name):
+                inner.append(entry.name)
+            elif _is_image(entry):
+                found.images.append(prefix + entry.name)
+            else:
+                found.strays.append(prefix + entry.name)
+    for name in inner:
+        _walk(folder / name, f"{prefix}{name}/", (*above, here), found)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -195,8 +232,9 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_image_name(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not _hidden(path.name) and path.suffix.lower() in SUFFIXES
+    name = name.rpartition("/")[2]
+    _, dot, kind = name.rpartition(".")  # not pathlib, which keeps something of each name it saw
+    return not _hidden(name) and f"{dot}{kind}".lower() in SUFFIXES
 
 
 def _same_classes(

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _KEYS = {
     "validation": ("x_val", "y_val"),
     "test": ("x_test", "y_test"),
 }
-_DAMAGE = (
+DAMAGE = (  # what numpy raises at an .npz file that is not whole
     OSError,
     EOFError,
     ValueError,
@@ -45,7 +46,7 @@ def open_npz(path: Path, reference: str, reading: Reading) -> Dataset:
     _check_keys(reference, set(arrays))
     given = {
         split: Labelled(
-            _images(f"{reference}: {x_key}", arrays[x_key]),
+            check_images(f"{reference}: {x_key}", arrays[x_key]),
             _labels(f"{reference}: {y_key}", arrays[y_key]),
         )
         for split, (x_key, y_key) in _KEYS.items()
@@ -61,15 +62,21 @@ def open_npz(path: Path, reference: str, reading: Reading) -> Dataset:
     return dataset_of_arrays(reference, _classes(reference, arrays, given), given, reading)
 
 
-def read_arrays(path: Path, reference: str) -> dict[str, NDArray[np.generic]]:
-    """All arrays of an `.npz` file; pickled objects are refused, since they can run code."""
+def read_arrays(
+    path: Path, reference: str, only: Collection[str] = ()
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays of an `.npz` file, all or `only` some of them.
+
+    Raises:
+        DataError: damaged, or of pickled objects, since they can run code.
+    """
     try:
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             if not isinstance(content, np.lib.npyio.NpzFile):
                 raise ValueError("a single array, not an .npz archive")
-            return {key: content[key] for key in content.files}
-    except _DAMAGE as error:
+            return {key: content[key] for key in content.files if not only or key in only}
+    except DAMAGE as error:
         raise DataError(
             f"{reference}: expected a whole .npz file of plain arrays, found one that cannot be "
             f"read ({reason(error)}); write it again with numpy.savez"
@@ -95,7 +102,12 @@ def _check_keys(reference: str, keys: set[str]) -> None:
             )
 
 
-def _images(subject: str, array: NDArray[np.generic]) -> NDArray[np.uint8]:
+def check_images(subject: str, array: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """An array as images, uint8 [N, H, W, C].
+
+    Raises:
+        DataError: of another type or form.
+    """
     if array.dtype != np.uint8:
         scaled = array.dtype.kind == "f" and array.size and np.nanmax(array) <= 1.0
         raise DataError(

@@ -7,12 +7,13 @@ that is added moves no image of another class and at most one image a cut in its
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.fingerprint import DIGEST_BYTES, sortable
 from compress.data.wording import counted
 from compress.errors import DataError
 
@@ -32,11 +33,14 @@ class Cut:
     classes: tuple[str, ...]
 
 
-def order_of_names(names: Sequence[str], seed: int) -> NDArray[np.int64]:
+def order_of_names(names: Iterable[str], seed: int) -> NDArray[np.int64]:
     """The rank of each name, int64 [N]: a pure function of the set of names and the seed."""
-    keys = [hashlib.sha256(b"%d/%s" % (seed, os.fsencode(name))).digest() for name in names]
-    ranks = np.empty(len(names), dtype=np.int64)
-    ranks[sorted(range(len(names)), key=keys.__getitem__)] = np.arange(len(names))
+    keys = bytearray()
+    for name in names:
+        keys += hashlib.sha256(b"%d/%s" % (seed, os.fsencode(name))).digest()
+    rows = np.frombuffer(keys, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+    ranks = np.empty(len(rows), dtype=np.int64)
+    ranks[np.argsort(sortable(rows))] = np.arange(len(rows))
     return ranks
 
 

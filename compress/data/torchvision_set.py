@@ -24,7 +24,7 @@ from compress.data.arrays import Labelled, dataset_of_arrays
 from compress.data.assemble import Pool, Source, assemble
 from compress.data.cache import cache_folder
 from compress.data.dataset import Dataset
-from compress.data.folder import one_shape
+from compress.data.facts import one_shape
 from compress.data.indexed import Collected, IndexedImages, Items, collect
 from compress.data.reading import Reading
 from compress.data.splits import order_of_indices
@@ -62,7 +62,7 @@ def open_torchvision(reference: str, reading: Reading) -> Dataset:
     found = {s: collect(items, reference, reading.progress) for s, items in sets.items()}
     classes, found, compact_notes = _compact(reference, sets["train"], found)
     notes += compact_notes
-    channels, image_size = one_shape([one for part in found.values() for one in part.scanned])
+    channels, image_size = one_shape(*(part.facts for part in found.values()))
     if image_size and all(len(part.pixels) == len(part.labels) for part in found.values()):
         arrays = {s: Labelled(part.stacked(channels), part.labels) for s, part in found.items()}
         return dataset_of_arrays(reference, classes, arrays, reading, notes)
@@ -70,7 +70,7 @@ def open_torchvision(reference: str, reading: Reading) -> Dataset:
         split: Pool(
             images=IndexedImages(reference, sets[split], channels, reading.resize),
             labels=part.labels,
-            digests=[one.sha256 for one in part.scanned],
+            digests=part.facts.digests,
             order=order_of_indices(len(part.labels), reading.seed),
         )
         for split, part in found.items()
@@ -232,7 +232,7 @@ def _compact(
         names = []
     classes = tuple(names[label] if names else str(label) for label in used)
     dense = {
-        split: Collected(np.searchsorted(used, part.labels), part.scanned, part.pixels)
+        split: Collected(np.searchsorted(used, part.labels), part.facts, part.pixels)
         for split, part in found.items()
     }
     unused = [name for label, name in enumerate(names) if label not in used]

@@ -1,48 +1,52 @@
-"""The teacher's answers: asked once for a view that comes again, live for one that does not."""
+"""Who answers in each step: the live teacher, or its logits, kept before the first one."""
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from pathlib import Path
 
-from compress.distill.teacher import Teacher
+from compress.distill.kept.making import Wanted, ask_teacher
+from compress.distill.kept.teacher import KeptTeacher
+from compress.distill.teachers.protocol import Teacher
 from compress.progress import Progress
-from compress.training.augment import draws
-from compress.training.batches import Batch, BatchPlan, read_views
-from compress.training.evaluate import evaluation_batches
+from compress.settings import Augmenting, Keeping, Teaching, Training
+from compress.training.processes import Processes
+from compress.training.views import ViewPlan
 
-_MOST_BYTES = 2**30  # of answers kept in memory; beyond it the teacher answers live
+KEPT = "logits"  # folder of the kept logits inside the student's
 
 
-class Answers:
-    """A teacher that remembers what it said about the views of one plan.
+def keeps_logits(
+    teacher: Teacher, teaching: Teaching, training: Training, augmenting: Augmenting
+) -> bool:
+    """Whether the teacher's logits are to be kept: where that saves a pass, or was asked for."""
+    if not teacher.inputs:  # nothing to ask: they are kept already
+        return False
+    if teaching.keep_logits != "auto":
+        return teaching.keep_logits == "always"
+    passes = training.epochs * training.runs
+    return teaching.logits is not None or passes > augmenting.view_count(training.epochs)
 
-    A view's answers are computed for all images in one fixed order, not in the order of training,
-    so that they are the same numbers in a run that was stopped and goes on.
+
+def wanted_logits(
+    plan: ViewPlan, teaching: Teaching, training: Training, keeping: Keeping, processes: Processes
+) -> Wanted:
+    """Which logits the students of a command need, and which of them this process asks for."""
+    return Wanted(
+        plan=plan,
+        numbers=tuple(range(plan.augmenting.view_count(training.epochs))),
+        keeping=keeping,
+        temperature=teaching.temperature,
+        passes=training.epochs * training.runs,
+        part=(processes.rank, processes.count),
+    )
+
+
+def answer_from_disk(
+    teacher: Teacher, wanted: Wanted, folder: Path, processes: Processes, progress: Progress
+) -> Teacher:
+    """Ask the teacher about every view that is not kept yet, each process about its part.
+
+    Returns:
+        A teacher that answers from `folder`; the live one is not needed any more.
     """
-
-    def __init__(self, teacher: Teacher, progress: Progress) -> None:
-        """Ask `teacher`; show its passes in `progress`."""
-        self.teacher = teacher
-        self.progress = progress
-        self._tables: dict[int, NDArray[np.float32]] = {}
-
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """The teacher's logits for a batch: float32 [B, classes]."""
-        plan = batch.plan
-        classes = len(self.teacher.model.classes)
-        if not plan.views or 4 * plan.views * len(plan.split) * classes > _MOST_BYTES:
-            return self.teacher.logits(batch.images)
-        if batch.view not in self._tables:
-            self._tables[batch.view] = self._ask(plan, batch.view)
-        rows = torch.from_numpy(self._tables[batch.view][batch.indices])
-        return rows.to(self.teacher.device)
-
-    def _ask(self, plan: BatchPlan, view: int) -> NDArray[np.float32]:
-        """One pass of the teacher over a view: float32 [N, classes]."""
-        numbers = draws(plan.view_seed, view, len(plan.split))
-        parts = []
-        with self.progress.timed(f"teacher answers view {view + 1} of {plan.views}"):
-            for indices in evaluation_batches(len(plan.split), self.teacher.model.preprocessing):
-                images = read_views(plan, indices, numbers)
-                parts.append(self.teacher.logits(images).cpu().numpy())
-        return np.concatenate(parts)
+    kept = ask_teacher(teacher, wanted, folder, progress)
+    processes.wait()
+    return KeptTeacher(kept).bind(wanted.plan, wanted.temperature, wanted.numbers)

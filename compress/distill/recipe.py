@@ -1,22 +1,42 @@
 """`compress distill`: a teacher trains a student. Read top to bottom."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compress.artifacts import MANIFEST
-from compress.data.dataset import Dataset
+from compress.data.dataset import Dataset, Split, select
 from compress.data.open import open_dataset
-from compress.distill.answers import Answers
+from compress.data.unlabelled import Unlabelled
+from compress.distill.answers import KEPT, answer_from_disk, keeps_logits, wanted_logits
+from compress.distill.entropy import entropy_of, entropy_sentence
+from compress.distill.kept.making import Wanted, planned_bytes
+from compress.distill.kept.teacher import kept_view_size
 from compress.distill.methods import load_method
 from compress.distill.objective import distillation_objective
+from compress.distill.preflight import Lessons, TimedTeacher, preflight
 from compress.distill.scarce import hide_labels, labelled_part
-from compress.distill.teacher import Teacher, check_teacher, load_teacher, teacher_record
-from compress.models.checkpoint import LoadedModel, verify_checkpoint
+from compress.distill.teachers.check import check_teacher
+from compress.distill.teachers.load import load_teacher
+from compress.distill.teachers.protocol import Teacher
+from compress.distill.teachers.record import teacher_record
+from compress.distill.transfer import open_transfer
+from compress.models.checkpoint import verify_checkpoint
 from compress.progress import Progress
-from compress.settings import Network, Run, Teaching, Training
-from compress.stage import open_stage, settings_of
+from compress.settings import (
+    Augmenting,
+    Keeping,
+    Network,
+    Run,
+    Teachers,
+    Teaching,
+    Training,
+)
+from compress.stage import settings_of
 from compress.training.objective import label_objective
+from compress.training.processes import ALONE, Processes, join_processes
 from compress.training.runs import (
     BASELINE,
     compare_with_baseline,
@@ -24,141 +44,267 @@ from compress.training.runs import (
     summarise_runs,
     verdict_sentence,
 )
+from compress.training.shared_stage import open_shared_stage
 from compress.training.torch_setup import set_up_torch
-from compress.training.trainee import Trainee, input_digests, train_network
+from compress.training.trainee import (
+    Trainee,
+    input_digests,
+    input_of,
+    make_job,
+    plan_views,
+    train_network,
+    views_size,
+)
+from compress.training.views import ViewPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the user asked for.
+
+    Attributes:
+        student: which network learns.
+        teachers: who teaches.
+        teaching: how.
+        keeping: how the teacher's logits are kept.
+        network: how the student starts.
+        training: the schedule.
+        augmenting: what it sees.
+        run: data, seeds, threads, and where the result goes.
+    """
+
+    student: str
+    teachers: Teachers
+    teaching: Teaching
+    keeping: Keeping
+    network: Network
+    training: Training
+    augmenting: Augmenting
+    run: Run
+
+    def check(self) -> None:
+        """Refuse what cannot be, before anything is read.
+
+        Raises:
+            UsageError: a number out of its range, or a method that does not exist.
+        """
+        for part in (
+            self.teachers,
+            self.teaching,
+            self.keeping,
+            self.network,
+            self.training,
+            self.augmenting,
+            self.run,
+        ):
+            part.check()
+        load_method(self.teaching.method)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """All that the students of one command share."""
+    """All that the students of one command share.
 
-    student: str
-    teaching: Teaching
-    network: Network
-    training: Training
-    run: Run
-    out: Path
+    Attributes:
+        wish: what was asked for, with threads, device and the keeping of logits decided.
+        dataset: the images with labels.
+        transfer: the unlabelled images that teach in place of its training split, or None.
+        teacher: not yet bound to views, if it is one that answers from disk.
+        views: what students see of the images that teach.
+        processes: who trains together.
+    """
+
+    wish: Wish
     dataset: Dataset
-    teacher: LoadedModel
-    answers: Answers
-    settings: dict[str, Any]
+    transfer: Unlabelled | None
+    teacher: Teacher
+    views: ViewPlan
+    processes: Processes
+
+    @property
+    def out(self) -> Path:
+        """The stage's folder."""
+        return self.wish.run.out or Path()
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the result: the same settings make the same weights."""
+        wish = self.wish
+        parts = (wish.run, wish.network, wish.training, wish.augmenting)
+        settings = {"student": wish.student, **settings_of(*parts)}
+        settings |= settings_of(wish.teachers, wish.teaching, wish.keeping)
+        return settings | {
+            "data_fingerprint": self.dataset.fingerprint,
+            "transfer_fingerprint": self.transfer.fingerprint if self.transfer else None,
+            "teacher_identity": self.teacher.identity(),
+            "processes": self.processes.count,
+            **input_digests(wish.student, wish.network),
+        }
 
 
-def distill(
-    student: str,
-    *,
-    teaching: Teaching,
-    network: Network,
-    training: Training,
-    run: Run,
-    progress: Progress,
-) -> Path:
-    """Train `student` from the teacher and write a checkpoint folder.
+def distill(wish: Wish, progress: Progress) -> Path:
+    """Train the student from the teacher and write a checkpoint folder.
 
     Returns:
         The folder; with --runs N the first seed's, which holds the others as seed-1, seed-2, ...;
         with --with-baseline each holds the same student without the teacher as `baseline`.
     """
-    out = run.require_out()
-    for part in (teaching, network, training, run):
-        part.check()
-    load_method(teaching.method)  # a wrong name is refused before anything is read
-    run = set_up_torch(run.resolved())
-    dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
-    progress.say_all(dataset.notes)
-    teacher = load_teacher(teaching, dataset, run, progress)
-    settings = {"student": student, **settings_of(run, network, training, teaching)}
-    settings |= {"data_fingerprint": dataset.fingerprint, "teacher_sha256": teacher.sha256}
-    settings |= input_digests(student, network)
-    stage = open_stage(out, "distill", settings, result=MANIFEST, force=run.force)
-    if stage.finished:
-        verify_checkpoint(out)
-        progress.say(f"{out}: finished already")
-        return out
+    out = wish.run.require_out()
+    wish.check()
+    run = set_up_torch(wish.run.resolved())
+    with join_processes(run.device) as processes:
+        lesson = prepare(replace(wish, run=run), processes, progress)
+        settings = lesson.settings()
+        stage = open_shared_stage(run, "distill", settings, result=MANIFEST, processes=processes)
+        if stage.finished:
+            verify_checkpoint(out)
+            progress.say(f"{out}: finished already")
+            return out
 
-    taught = check_teacher(teacher, dataset, progress)
-    progress.say(f"teacher {teacher.name}: {100 * taught:.1f} % right on validation")
-    lesson = Lesson(
-        student=student,
-        teaching=teaching,
-        network=network,
-        training=training,
-        run=run,
-        out=out,
-        dataset=dataset,
-        teacher=teacher,
-        answers=Answers(Teacher(teacher, run.device), progress),
-        settings=settings,
-    )
-    # The first seed's student comes last: its manifest says that the whole stage is finished.
-    for number in reversed(range(training.runs)):
-        if teaching.with_baseline:
-            train_network(_plain_student(lesson, number), progress)
-        train_network(_taught_student(lesson, number), progress)
+        taught = check_teacher(lesson.teacher, lesson.dataset, progress)
+        if taught is not None:
+            progress.say(f"teacher {lesson.teacher.name}: {100 * taught:.1f} % right on validation")
+        teacher = _answering(lesson, progress)
+        entropy = entropy_of(teacher, lesson.views, wish.teaching.temperature)
+        progress.say(entropy_sentence(lesson.teacher.name, entropy))
+        record = {"recipe": {"distill": settings}, "teacher_entropy": entropy}
+        # The first seed's student comes last: its manifest says that the whole stage is finished.
+        for number in reversed(range(wish.training.runs)):
+            if wish.teaching.with_baseline:
+                train_network(_plain_student(lesson, record, number), progress)
+            train_network(_taught_student(lesson, teacher, record, number), progress)
     return out
 
 
-def _taught_student(lesson: Lesson, number: int) -> Trainee:
-    """The student of seed `number` that learns from the teacher."""
-    teaching, dataset, out = lesson.teaching, lesson.dataset, lesson.out
-    train = hide_labels(dataset.train, teaching.labels, lesson.run.seed)
-    objective = distillation_objective(
-        lesson.answers,
-        load_method(teaching.method),
+def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
+    """What `distill` would do, from its first steps on a copy; nothing is written."""
+    wish.check()
+    wish = replace(wish, run=set_up_torch(wish.run.resolved()))
+    lesson = prepare(wish, ALONE, progress)
+    check_teacher(lesson.teacher, lesson.dataset, progress)
+    wanted = _wanted(lesson)
+    bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
+    teacher = TimedTeacher(bound)
+    trainee = _taught_student(lesson, teacher, {}, 0)
+    keeps = lesson.wish.teaching.keep_logits == "always"
+    lessons = Lessons(
+        teacher=teacher,
+        temperature=wanted.temperature,
+        passes=(len(wanted.numbers) if keeps else wanted.passes) if teacher.inputs else 0,
+        kept_bytes=planned_bytes(len(lesson.teacher.classes), wanted) if keeps else None,
+    )
+    networks = wish.training.runs * (2 if wish.teaching.with_baseline else 1)
+    return preflight(make_job(trainee, progress), lesson.dataset, lessons, networks=networks)
+
+
+def prepare(wish: Wish, processes: Processes, progress: Progress) -> Lesson:
+    """Open images and teacher, and settle what students will see."""
+    run, teaching = wish.run, wish.teaching
+    dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+    progress.say_all(dataset.notes)
+    transfer = open_transfer(teaching.transfer, dataset, run, progress)
+    teacher = load_teacher(wish.teachers, dataset, run, progress)
+    kept = keeps_logits(teacher, teaching, wish.training, wish.augmenting)
+    teaching = replace(
         teaching,
-        lesson.training.label_smoothing,
+        keep_logits="always" if kept else "never",
+        # Without labels there is nothing to weigh.
+        ce_weight=0.0 if transfer else teaching.ce_weight,
+    )
+    student = input_of(wish.student, wish.network, dataset, run)
+    train = transfer.split if transfer else hide_labels(dataset.train, teaching.labels, run.seed)
+    source = transfer.fingerprint if transfer else f"{dataset.fingerprint}:train"
+    size = kept_view_size(teacher) or views_size(dataset, student, *teacher.inputs)
+    return Lesson(
+        wish=replace(wish, teaching=teaching),
+        dataset=dataset,
+        transfer=transfer,
+        teacher=teacher,
+        views=plan_views(train, source, size, wish.augmenting, run),
+        processes=processes,
+    )
+
+
+def _answering(lesson: Lesson, progress: Progress) -> Teacher:
+    """The teacher as it answers in every step."""
+    wish, wanted = lesson.wish, _wanted(lesson)
+    bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
+    if wish.teaching.keep_logits == "never":
+        return bound
+    folder = wish.teaching.logits or lesson.out / KEPT
+    return answer_from_disk(bound, wanted, folder, lesson.processes, progress)
+
+
+def _wanted(lesson: Lesson) -> Wanted:
+    """Which of the teacher's logits the students need."""
+    wish = lesson.wish
+    return wanted_logits(lesson.views, wish.teaching, wish.training, wish.keeping, lesson.processes)
+
+
+def _taught_student(
+    lesson: Lesson, teacher: Teacher, common: dict[str, Any], number: int
+) -> Trainee:
+    """The student of seed `number` that learns from the teacher."""
+    wish, out = lesson.wish, lesson.out
+    objective = distillation_objective(
+        teacher, load_method(wish.teaching.method), wish.teaching, wish.training.label_smoothing
     )
 
     def record() -> dict[str, Any]:
         return {
-            "recipe": {"distill": lesson.settings},
-            "teacher": teacher_record(lesson.teacher, teaching),
-            "baseline": BASELINE if teaching.with_baseline else None,
+            **common,
+            "teacher": teacher_record(lesson.teacher),
+            "baseline": BASELINE if wish.teaching.with_baseline else None,
             "comparison": _comparison(lesson) if number == 0 else None,
-            **summarise_runs(out, number, lesson.training.runs),
+            **summarise_runs(out, number, wish.training.runs),
         }
 
     return Trainee(
-        title=f"distilling {lesson.student}, seed {lesson.run.seed + number}",
-        reference=lesson.student,
-        network=lesson.network,
-        training=lesson.training,
-        run=lesson.run,
-        dataset=dataset,
-        train=train,
-        epochs=lesson.training.epochs,
-        beside=(lesson.teacher.preprocessing,),
+        title=f"distilling {wish.student}, seed {wish.run.seed + number}",
+        reference=wish.student,
+        network=wish.network,
+        training=wish.training,
+        run=wish.run,
+        dataset=lesson.dataset,
+        views=lesson.views,
         objective=objective,
-        seed=lesson.run.seed + number,
+        seed=wish.run.seed + number,
         folder=run_folder(out, number),
         record=record,
+        processes=lesson.processes,
     )
 
 
-def _plain_student(lesson: Lesson, number: int) -> Trainee:
+def _plain_student(lesson: Lesson, common: dict[str, Any], number: int) -> Trainee:
     """The same student without the teacher: same seed, same schedule, same number of steps."""
-    train = labelled_part(lesson.dataset.train, lesson.teaching.labels, lesson.run.seed)
+    wish = lesson.wish
     return Trainee(
-        title=f"training {lesson.student} without teacher, seed {lesson.run.seed + number}",
-        reference=lesson.student,
-        network=lesson.network,
-        training=lesson.training,
-        run=lesson.run,
+        title=f"training {wish.student} without teacher, seed {wish.run.seed + number}",
+        reference=wish.student,
+        network=wish.network,
+        training=wish.training,
+        run=wish.run,
         dataset=lesson.dataset,
-        train=train,
-        epochs=lesson.training.epochs,
-        beside=(lesson.teacher.preprocessing,),
-        objective=label_objective(lesson.training.label_smoothing),
-        seed=lesson.run.seed + number,
+        views=replace(lesson.views, split=_labelled(lesson), source="labelled"),
+        objective=label_objective(wish.training.label_smoothing),
+        seed=wish.run.seed + number,
         folder=run_folder(lesson.out, number) / BASELINE,
-        record=lambda: {"recipe": {"distill": lesson.settings}},
+        record=lambda: common,
+        processes=lesson.processes,
     )
+
+
+def _labelled(lesson: Lesson) -> Split:
+    """What a student can learn without the teacher, repeated to as many images an epoch."""
+    train = lesson.dataset.train
+    if lesson.transfer:
+        return select(train, np.resize(np.arange(len(train)), len(lesson.views.split)))
+    return labelled_part(train, lesson.wish.teaching.labels, lesson.wish.run.seed)
 
 
 def _comparison(lesson: Lesson) -> dict[str, Any] | None:
     """What the teacher gave, over all seeds; None where there is nothing to compare with."""
-    if not lesson.teaching.with_baseline:
+    if not lesson.wish.teaching.with_baseline:
         return None
-    folders = [run_folder(lesson.out, k) for k in range(lesson.training.runs)]
+    folders = [run_folder(lesson.out, k) for k in range(lesson.wish.training.runs)]
     comparison = compare_with_baseline(folders)
     return comparison | {"sentence": verdict_sentence(comparison)}

@@ -25,11 +25,13 @@ def build_model(spec: ModelSpec) -> BuiltModel:
     """Make a network on the CPU; random weights come from torch's global generator.
 
     Returns:
-        The network, which takes what its preprocessing says and gives [N, num_classes].
+        The network, which takes what its preprocessing says and gives [N, num_classes], or
+        [N, classes] of its own with `own_classes`.
 
     Raises:
         ModelError: the network is unknown, cannot be made, does not take the input, has another
-            number of classes than the data (unless `replace_head`), or its weights do not fit.
+            number of classes than the data (unless `replace_head` or `own_classes`), or its
+            weights do not fit.
         UsageError: `pretrained` together with `weights`, or of a network that has none.
         MissingExtraError: torchvision or timm is not installed.
     """
@@ -44,7 +46,8 @@ def build_model(spec: ModelSpec) -> BuiltModel:
         raise ModelError(f"network {reference.text}: {error}") from error.__cause__
     if draft.weights:
         notes += load_weights(draft.module, draft.weights, head, replace_head=spec.replace_head)
-    return BuiltModel(draft.module, preprocessing, draft.notes + notes)
+    classes = draft.classes if spec.own_classes else ()
+    return BuiltModel(draft.module, preprocessing, draft.notes + notes, classes)
 
 
 def _check_start(reference: Reference, spec: ModelSpec) -> None:
@@ -100,7 +103,7 @@ def _fit_head(
 ) -> tuple[Head, tuple[str, ...]]:
     """Hold the output against the data's classes; a new last layer only where asked for."""
     head = find_head(module, sample)
-    if head.width == spec.num_classes:
+    if head.width == spec.num_classes or spec.own_classes:
         return head, ()
     if not spec.replace_head:
         raise ModelError(

@@ -25,6 +25,8 @@ class ModelSpec:
         replace_head: give the network a new last layer where its width is not num_classes.
         input_size_given: the user asked for input_size; if not, the size at which torchvision's
             or timm's weights were trained goes before it.
+        own_classes: a teacher's width may differ from num_classes: weights that torchvision or
+            timm publish keep their classes, and a factory that asks for no number has its own.
     """
 
     reference: str
@@ -36,6 +38,7 @@ class ModelSpec:
     pretrained: bool = False
     replace_head: bool = False
     input_size_given: bool = False
+    own_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class Draft:
         preprocessing: what its weights expect.
         weights: file that is still to be loaded into it.
         notes: sentences for the user.
+        classes: names of its outputs where whoever published its weights names them.
     """
 
     module: nn.Module
     preprocessing: Preprocessing
     weights: Path | None = None
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,15 @@ class BuiltModel:
     """A network that fits its data.
 
     Attributes:
-        module: float32 [N, channels, height, width] -> logits [N, num_classes].
+        module: float32 [N, channels, height, width] -> logits [N, num_classes], or as many as the
+            network has where it keeps its own classes.
         preprocessing: what its images must go through; its size and channels are the network's,
             which may differ from those asked for.
         notes: what was assumed, dropped or renewed, in sentences for the user.
+        classes: names of its own classes, where it keeps them and they are published.
     """
 
     module: nn.Module
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()

@@ -27,8 +27,9 @@ def draft_timm_network(reference: Reference, spec: ModelSpec) -> Draft:
     if spec.pretrained:
         _check_classes(reference, config, spec)
     size = _trained_size(config, spec) if trained else spec.input_size
+    as_published = spec.pretrained and spec.own_classes
     arguments: dict[str, Any] = {
-        "num_classes": spec.num_classes,
+        "num_classes": config["num_classes"] if as_published else spec.num_classes,
         "in_chans": 3 if trained else spec.channels,
     }
     if config["fixed_input_size"]:
@@ -39,7 +40,9 @@ def draft_timm_network(reference: Reference, spec: ModelSpec) -> Draft:
     if not trained:
         return Draft(module, Preprocessing(size=size, channels=channels))
     preprocessing = _trained_preprocessing(config, size, channels)
-    return Draft(module, preprocessing, spec.weights, _notes(reference, config, spec, size))
+    notes = _notes(reference, config, spec, size)
+    classes = published_classes(config) if as_published else ()
+    return Draft(module, preprocessing, spec.weights, notes, classes)
 
 
 def _published(reference: Reference) -> Mapping[str, Any]:
@@ -67,6 +70,8 @@ def _published(reference: Reference) -> Mapping[str, Any]:
 
 def _check_classes(reference: Reference, config: Mapping[str, Any], spec: ModelSpec) -> None:
     """Refuse what timm would mend in silence: a head of another width."""
+    if spec.own_classes and config["num_classes"]:
+        return
     if config["num_classes"] != spec.num_classes and not spec.replace_head:
         raise ModelError(
             f"network {reference.text}: expected {spec.num_classes} classes, found "
@@ -96,6 +101,16 @@ def _make(reference: Reference, arguments: dict[str, Any], *, pretrained: bool) 
             f"({type(error).__name__}: {error}); {way_out}"
         ) from error
     return module
+
+
+def published_classes(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The first word for each class of the ImageNet that its width tells; empty for other data."""
+    from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
+
+    subset = infer_imagenet_subset(config)
+    if subset is None:
+        return ()
+    return tuple(text.split(",")[0] for text in ImageNetInfo(subset).label_descriptions())
 
 
 def _trained_size(config: Mapping[str, Any], spec: ModelSpec) -> tuple[int, int]:
@@ -131,7 +146,7 @@ def _notes(
             "the normalisation of timm's own weights; --input-size, and for a teacher "
             "--teacher-size, --teacher-mean and --teacher-scale, say otherwise",
         )
-    if config["num_classes"] != spec.num_classes:
+    if config["num_classes"] != spec.num_classes and not spec.own_classes:
         return (
             f"{reference.text}: its last layer had {config['num_classes']} classes; "
             f"a new one with {spec.num_classes} is to be trained",

@@ -31,6 +31,7 @@ def draft_torchvision_network(reference: Reference, spec: ModelSpec) -> Draft:
     trained = spec.pretrained or spec.weights is not None
     preprocessing = _trained_preprocessing(name, spec) if trained else _plain(spec)
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     weights = spec.weights
     if weights:
         notes = (
@@ -41,7 +42,9 @@ def draft_torchvision_network(reference: Reference, spec: ModelSpec) -> Draft:
         )
     elif spec.pretrained:
         weights, notes = _fetch(reference, name)
-    return Draft(_make(reference, name, spec, preprocessing.size), preprocessing, weights, notes)
+        classes = _published_classes(name)
+    module = _make(reference, name, spec, preprocessing.size)
+    return Draft(module, preprocessing, weights, notes, classes)
 
 
 def _check_name(reference: Reference) -> str:
@@ -60,10 +63,11 @@ def _check_name(reference: Reference) -> str:
 
 
 def _make(reference: Reference, name: str, spec: ModelSpec, size: tuple[int, int]) -> nn.Module:
-    """The network with random weights, as wide as the data has classes."""
+    """The network with random weights, as wide as the data has classes, or as published."""
     from torchvision import models
 
-    arguments: dict[str, object] = {"num_classes": spec.num_classes}
+    as_published = spec.pretrained and spec.own_classes
+    arguments: dict[str, object] = {} if as_published else {"num_classes": spec.num_classes}
     if name in _INCEPTIONS:
         # Auxiliary outputs would make the output a tuple in training.
         arguments |= {"aux_logits": False, "init_weights": True}
@@ -80,6 +84,13 @@ def _make(reference: Reference, name: str, spec: ModelSpec, size: tuple[int, int
             "look at --model-args and --input-size"
         ) from error
     return module
+
+
+def _published_classes(name: str) -> tuple[str, ...]:
+    """What the outputs of torchvision's default weights stand for."""
+    from torchvision import models
+
+    return tuple(models.get_model_weights(name).DEFAULT.meta["categories"])
 
 
 def _plain(spec: ModelSpec) -> Preprocessing:

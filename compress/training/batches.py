@@ -1,94 +1,114 @@
-"""One epoch as batches of uint8 views, made one step ahead of the network."""
+"""An epoch as steps, a step as parts: which images a process computes together."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data.dataset import Split
-from compress.training.augment import augment, draws, order
+from compress.data.dataset import UNLABELLED
+from compress.training.augment import order
+from compress.training.views import ViewPlan, Views, mixture, read_views
 
-UNLABELLED = -1
+__all__ = ["UNLABELLED", "Batch", "BatchPlan", "read_batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchPlan:
-    """How a split becomes batches.
+    """How views become steps.
 
     Attributes:
-        split: the images.
-        size: height and width of the views.
-        batch_size: largest batch.
-        augment: one of augment.KINDS.
-        views: number of views used in turn; 0 makes a new one every epoch.
-        order_seed: of the order of images.
-        view_seed: of the augmentation; runs with one view seed see the same views.
+        views: the images and their augmentation.
+        batch_size: largest number of images a step, over all processes and parts.
+        order_seed: of the order of images; runs with one view seed see the same views.
+        parts: a step is cut into this many: processes times accumulated parts.
     """
 
-    split: Split
-    size: tuple[int, int]
+    views: ViewPlan
     batch_size: int
-    augment: str
-    views: int
     order_seed: int
-    view_seed: int
+    parts: int = 1
 
     def steps(self) -> int:
-        """Batches an epoch."""
-        return -(-len(self.split) // self.batch_size)
+        """Steps an epoch.
 
-    def view_of(self, epoch: int) -> int:
-        """The number of the view that `epoch` shows."""
-        return epoch % self.views if self.views else epoch
+        An epoch is cut into equal steps of at most `batch_size`: no image is left out, and no small
+        last batch upsets batch statistics.
+        """
+        return -(-len(self.views.split) // self.batch_size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one step sees.
+    """What a network computes at once: a step, or a part of one.
 
     Attributes:
-        images: uint8 [B, H, W, C], augmented, before any network's preprocessing.
+        views: B images.
         labels: int64 [B]; UNLABELLED where the label is not to be used.
-        indices: int64 [B], positions in the training split.
-        view: the augmentation's number; with `indices` and `plan` it names the images exactly.
-        plan: how the batch was made.
+        partner_labels: int64 [B], of the images that were mixed in; None without mixing.
+        images_in_step: images of the whole step, of which this may be a part.
+        labels_in_step: sum of `label_weights` over the whole step.
     """
 
-    images: NDArray[np.uint8]
+    views: Views
     labels: NDArray[np.int64]
-    indices: NDArray[np.int64]
-    view: int
-    plan: BatchPlan
+    partner_labels: NDArray[np.int64] | None
+    images_in_step: int
+    labels_in_step: float
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def main_labels(self) -> NDArray[np.int64]:
+        """The label of what most of each view shows: int64 [B]."""
+        if self.views.shares is None or self.partner_labels is None:
+            return self.labels
+        return np.where(self.views.shares >= 0.5, self.labels, self.partner_labels)
+
+    def label_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """How much each own label and each partner's label counts: float32 [B] and [B].
+
+        The shares of the mixture, and 0 for a label that is not known.
+        """
+        return _label_weights(self.views.shares, self.labels, self.partner_labels)
 
 
-def read_views(
-    plan: BatchPlan, indices: NDArray[np.int64], numbers: NDArray[np.float32]
-) -> NDArray[np.uint8]:
-    """The images `indices`, augmented by `numbers`, the `draws` of a view: uint8 [B, H, W, C]."""
-    images = plan.split.images.batch(indices, plan.size)
-    return augment(images, numbers[indices], plan.augment)
+def read_batch(plan: BatchPlan, epoch: int, step: int, part: int = 0) -> Batch:
+    """Part `part` of step `step` of `epoch`, all from 0: a pure function, read in any order."""
+    whole = _steps(plan.order_seed, epoch, len(plan.views.split), plan.steps())[step]
+    number = plan.views.augmenting.view_of(epoch)
+    views = read_views(plan.views, number, np.array_split(whole, plan.parts)[part])
+    labels = plan.views.split.labels
+    return Batch(
+        views=views,
+        labels=labels[views.indices],
+        partner_labels=None if views.partners is None else labels[views.partners],
+        images_in_step=len(whole),
+        labels_in_step=_labels_in_step(plan, number, whole),
+    )
 
 
-def epoch_batches(plan: BatchPlan, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch, each prepared while the step before it computes.
+@lru_cache(maxsize=2)  # an epoch's order is made once, not for each of its steps
+def _steps(seed: int, epoch: int, count: int, steps: int) -> list[NDArray[np.int64]]:
+    """The images of each step of an epoch."""
+    return np.array_split(order(seed, epoch, count), steps)
 
-    An epoch is cut into equal parts of at most `batch_size`: no image is left out, and no small
-    last batch upsets batch statistics.
-    """
-    indices = order(plan.order_seed, epoch, len(plan.split))
-    view = plan.view_of(epoch)
-    numbers = draws(plan.view_seed, view, len(plan.split))
 
-    def make(chosen: NDArray[np.int64]) -> Batch:
-        images = read_views(plan, chosen, numbers)
-        return Batch(images, plan.split.labels[chosen], chosen, view, plan)
+def _labels_in_step(plan: BatchPlan, number: int, indices: NDArray[np.int64]) -> float:
+    """How many images of a step have labels; a mixture of both kinds counts by its shares."""
+    labels = plan.views.split.labels
+    shares, partners = mixture(plan.views, number, indices)
+    partner_labels = None if partners is None else labels[partners]
+    own, others = _label_weights(shares, labels[indices], partner_labels)
+    return float(own.sum(dtype=np.float64) + others.sum(dtype=np.float64))
 
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as worker:
-        parts = iter(np.array_split(indices, plan.steps()))
-        ahead = worker.submit(make, next(parts))
-        for part in parts:
-            ready, ahead = ahead, worker.submit(make, part)
-            yield ready.result()
-        yield ahead.result()
+
+def _label_weights(
+    shares: NDArray[np.float32] | None,
+    labels: NDArray[np.int64],
+    partner_labels: NDArray[np.int64] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    own = np.asarray(labels != UNLABELLED, dtype=np.float32)
+    if shares is None or partner_labels is None:
+        return own, np.zeros_like(own)
+    return shares * own, (1 - shares) * (partner_labels != UNLABELLED)

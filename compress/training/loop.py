@@ -1,151 +1,227 @@
-"""The loop: one batch from uint8 views to an optimiser step, epoch after epoch."""
+"""The loop: steps, epochs, and what is saved between them."""
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator, Mapping
+from functools import partial
+from itertools import islice
+from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 
-from compress.data.dataset import Split
-from compress.errors import ModelError, TrainingError
+from compress.errors import TrainingError
 from compress.models.head import keep_frozen_in_eval
-from compress.preprocess import Preprocessing
-from compress.progress import Progress
-from compress.settings import Training
-from compress.training.batches import UNLABELLED, Batch, BatchPlan, epoch_batches
-from compress.training.evaluate import accuracy, device_of, split_logits, to_input
-from compress.training.optimizer import make_optimizer, rate_at, set_rate
-from compress.training.state import History, load_state, save_state
+from compress.progress import Advance, Progress
+from compress.training.average import make_average
+from compress.training.batches import Batch, BatchPlan, read_batch
+from compress.training.evaluate import accuracy, split_logits
+from compress.training.guard import ChanceGuard, EpochEnd
+from compress.training.job import Job
+from compress.training.learner import History, Learner, Position
+from compress.training.loader import ahead
+from compress.training.optimizer import make_optimizer
+from compress.training.state import hold_state, load_state, save_state
+from compress.training.step import CHANCE_STEPS, take_step
+from compress.training.stopping import Stop, stop_requests
+from compress.training.tracking import Tracker
 
-# The weighted terms of the loss, by name; their sum is what is minimised.
-Terms = Mapping[str, torch.Tensor]
-Objective = Callable[[Batch, torch.Tensor], Terms]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One network to train.
-
-    Attributes:
-        title: what the progress bar calls it.
-        module: the network, on its device.
-        preprocessing: what its images go through.
-        validation: what the history is measured on.
-        plan: how they become batches.
-        objective: from a batch and the student's logits to the weighted terms of the loss.
-        settings: the schedule.
-        epochs: passes over the plan's images.
-        folder: where the state is kept after each epoch.
-    """
-
-    title: str
-    module: nn.Module
-    preprocessing: Preprocessing
-    plan: BatchPlan
-    validation: Split
-    objective: Objective
-    settings: Training
-    epochs: int
-    folder: Path
+_SAVE_SECONDS = 60.0  # what a killed run loses at most, where nothing else is asked for
 
 
 def fit(job: Job, progress: Progress) -> History:
     """Train `job.module` in place and return its history, a row an epoch.
 
-    Goes on from the state in `job.folder` if there is one. The weights are the last epoch's:
-    nothing is selected, so nothing needs a split to be selected on.
+    Goes on from the state in `job.folder` if there is one, at the very step where it was saved: the
+    weights at the end are those of a run that nobody stopped.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or stays at chance level.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is saved.
     """
-    job.module.to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(job.module, job.settings)
-    history = load_state(job.folder, job.module, optimizer)
-    if history:
-        progress.say(f"{job.title}: going on after epoch {len(history)} of {job.epochs}")
-    with progress.task(job.title, total=job.epochs) as advance:
-        advance(len(history))
-        for epoch in range(len(history), job.epochs):
-            history.append(_run_epoch(job, optimizer, epoch, advance))
-            save_state(job.folder, job.module, optimizer, history)
-            progress.detail(_epoch_sentence(job, history))
-    return history
+    learner = make_learner(job)
+    position = load_state(job.folder, learner)
+    if position.step:
+        done = f"step {position.step} of {job.total_steps()}"
+        progress.say(f"{job.title}: going on after {done}")
+    with (
+        stop_requests() as stop,
+        Tracker(
+            job.folder, position.step, active=job.processes.first, progress=progress
+        ) as tracker,
+        progress.task(job.title, total=job.epochs) as advance,
+    ):
+        advance(position.step / job.plan.steps())
+        run = Run(job, learner, position, tracker, progress)
+        run.to_the_end(stop, advance)
+    learner.settle(job.settings.select)
+    return position.history
 
 
-def _run_epoch(
-    job: Job,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-    advance: Callable[[float], None],
-) -> dict[str, float]:
-    """One pass over the training split, and the validation accuracy after it."""
-    started = time.perf_counter()
-    plan = job.plan
-    job.module.train()
-    keep_frozen_in_eval(job.module)
-    sums: dict[str, float] = {"loss": 0.0, "train_accuracy": 0.0}
-    rate = 0.0
-    for number, batch in enumerate(epoch_batches(plan, epoch)):
-        step = epoch * plan.steps() + number
-        share = rate_at(step, steps=job.epochs * plan.steps(), warmup=job.settings.warmup)
-        rate = job.settings.lr * share
-        set_rate(optimizer, rate)
-        for name, value in _step(job, optimizer, batch, step).items():
-            sums[name] = sums.get(name, 0.0) + value * len(batch.labels)
-        advance(1 / plan.steps())
-    logits = split_logits(job.module, job.preprocessing, job.validation, plan.size)
-    return {
-        "epoch": epoch + 1,
-        "lr": rate,
-        **{name: value / len(plan.split) for name, value in sums.items()},
-        "validation_accuracy": accuracy(logits, job.validation.labels),
-        "seconds": time.perf_counter() - started,
-    }
-
-
-def _step(job: Job, optimizer: torch.optim.Optimizer, batch: Batch, step: int) -> dict[str, float]:
-    """One batch: forward, loss, backward, update; returns means over the batch."""
-    logits = job.module(to_input(batch.images, job.preprocessing, device_of(job.module)))
-    if not isinstance(logits, torch.Tensor):
-        raise ModelError(
-            f"{job.title}: expected logits as one tensor, found {type(logits).__name__} in "
-            "training mode; switch auxiliary outputs off with --model-args"
-        )
-    logits = logits.float()  # [B, C]
-    terms = job.objective(batch, logits)
-    loss = torch.stack(list(terms.values())).sum()
-    means = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
-    if not math.isfinite(means["loss"]):
-        raise TrainingError(_diverged(job, means, step))
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if job.settings.clip_norm > 0:
-        nn.utils.clip_grad_norm_(job.module.parameters(), job.settings.clip_norm)
-    optimizer.step()
-    return {**means, "train_accuracy": _batch_accuracy(logits, batch)}
-
-
-def _batch_accuracy(logits: torch.Tensor, batch: Batch) -> float:
-    """Share of the labelled images that are right; 0 where none is labelled."""
-    labelled = batch.labels != UNLABELLED
-    right = logits.argmax(1).cpu().numpy()[labelled] == batch.labels[labelled]
-    return float(right.mean()) if labelled.any() else 0.0
-
-
-def _diverged(job: Job, means: Mapping[str, float], step: int) -> str:
-    terms = ", ".join(f"{name} {value:g}" for name, value in means.items())
-    return (
-        f"{job.title}: expected a finite loss, found {terms} at step {step + 1}; use a lower --lr "
-        f"than {job.settings.lr:g} and --force, or look for NaN in the images or weights"
+def make_learner(job: Job) -> Learner:
+    """The network as settings ask for it: layout, compiled, wrapped, averaged, with optimiser."""
+    if job.settings.channels_last:
+        job.module.to(memory_format=torch.channels_last)
+    network = job.processes.wrap(job.module)
+    if job.settings.compile:
+        network = cast("nn.Module", torch.compile(network))
+    return Learner(
+        module=job.module,
+        network=network,
+        optimizer=make_optimizer(job.module, job.settings),
+        average=make_average(job.module, job.settings.ema),
     )
 
 
-def _epoch_sentence(job: Job, history: History) -> str:
-    row = history[-1]
+class Run:
+    """A training on its way from `position` to the end."""
+
+    def __init__(
+        self, job: Job, learner: Learner, position: Position, tracker: Tracker, progress: Progress
+    ) -> None:
+        """Keep what every step needs."""
+        self.job, self.learner, self.position = job, learner, position
+        self.tracker, self.progress = tracker, progress
+        warmup_steps = job.settings.warmup * job.total_steps()
+        self.guard = ChanceGuard(position.guard, warmup_steps=warmup_steps)
+        self.began = self.saved = time.perf_counter()
+
+    def to_the_end(self, stop: Stop, advance: Advance) -> None:
+        """Take step after step; save, and leave between two of them if asked to."""
+        job, position = self.job, self.position
+        self._training_mode()
+        batches = _read_ahead(job, position.step)
+        try:
+            while position.step < job.total_steps():
+                parts = islice(batches, job.settings.accumulate)
+                figures = take_step(job, self.learner, position.step, parts)
+                position.add(figures)
+                self.tracker.step(position.step, _loss_terms(figures))
+                advance(1 / job.plan.steps())
+                epoch_ended = position.step % job.plan.steps() == 0
+                if epoch_ended:
+                    self._end_epoch()
+                self._save_or_stop(stop, epoch_ended)
+        finally:
+            batches.close()
+
+    def _training_mode(self) -> None:
+        self.learner.network.train()
+        keep_frozen_in_eval(self.job.module)
+
+    def _end_epoch(self) -> None:
+        """Evaluate, write the history's row, and look whether anything is learnt at all."""
+        job, position = self.job, self.position
+        logits = split_logits(
+            self.learner.to_keep(),
+            job.preprocessing,
+            job.validation,
+            job.plan.views.size,
+            processes=job.processes,
+        )
+        found = accuracy(logits, job.validation.labels)
+        self._training_mode()
+        self._count_seconds()
+        row = self._row(found)
+        position.history.append(row)
+        if job.settings.select == "best":
+            self.learner.keep_best(found, len(position.history))
+        self.tracker.epoch(position.history)
+        self.progress.detail(_epoch_sentence(job, row))
+        self._refuse_chance(round(found * len(job.validation)))
+        position.sums, position.seconds = {}, 0.0
+
+    def _row(self, validation_accuracy: float) -> dict[str, float]:
+        """The history's row of the epoch that has just ended: means over its steps."""
+        job, position = self.job, self.position
+        steps, sums = job.plan.steps(), dict(position.sums)
+        right, labelled = sums["right"], sums["labelled"]
+        terms = {name: total / steps for name, total in _loss_terms(sums).items()}
+        return {
+            "epoch": len(position.history) + 1,
+            "lr": self.learner.optimizer.param_groups[0]["lr"],
+            **terms,
+            "train_accuracy": right / labelled if labelled else 0.0,
+            "validation_accuracy": validation_accuracy,
+            "seconds": position.seconds,
+        }
+
+    def _refuse_chance(self, right: int) -> None:
+        """Stop where epoch after epoch nothing is learnt.
+
+        Raises:
+            TrainingError: names the terms, the step, and the last good state.
+        """
+        job, sums = self.job, self.position.sums
+        probed = min(CHANCE_STEPS, job.plan.steps())
+        epoch = EpochEnd(
+            step=self.position.step,
+            steps=job.plan.steps(),
+            terms=_means(sums, "probe/", probed),
+            chance=_means(sums, "chance/", probed),
+            right=right,
+            labels=job.validation.labels,
+        )
+        counted = bool(self.position.guard.get("epochs"))
+        stops = self.guard.stops(epoch)
+        if not counted and self.position.guard.get("epochs") and job.processes.first:
+            hold_state(job.folder)  # this epoch may be the first of a divergence
+        if stops:
+            sentence = self.guard.sentence(job.title, epoch, job.last_state(), job.settings)
+            raise TrainingError(sentence)
+
+    def _count_seconds(self) -> None:
+        """Add the time since the last call to the running epoch's."""
+        now = time.perf_counter()
+        self.position.seconds += now - self.began
+        self.began = now
+
+    def _save_or_stop(self, stop: Stop, epoch_ended: bool) -> None:
+        """Save where it is due, and leave after saving where somebody asked to."""
+        job = self.job
+        stopping = job.processes.sum(np.array([float(stop.requested)]))[0] > 0
+        every = job.settings.checkpoint_every
+        due = self.position.step % every == 0 if every else epoch_ended or self._minute_over()
+        if (due or stopping) and job.processes.first:
+            self._count_seconds()
+            self.tracker.flush()
+            save_state(job.folder, self.learner, self.position)
+            self.saved = time.perf_counter()
+        if stopping:
+            raise KeyboardInterrupt
+
+    def _minute_over(self) -> bool:
+        return time.perf_counter() - self.saved > _SAVE_SECONDS
+
+
+def _read_ahead(job: Job, first_step: int) -> Generator[Batch]:
+    """This process's parts of all steps from `first_step` on, prepared while others compute."""
+    accumulate = job.settings.accumulate
+    numbers = range(first_step * accumulate, job.total_steps() * accumulate)
+    return ahead(
+        partial(_read_part, job.plan, job.processes.rank, accumulate), numbers, job.settings.workers
+    )
+
+
+def _read_part(plan: BatchPlan, rank: int, accumulate: int, number: int) -> Batch:
+    """Part `number` of one process, counted over all epochs."""
+    step, part = divmod(number, accumulate)
+    epoch, step = divmod(step, plan.steps())
+    return read_batch(plan, epoch, step, rank * accumulate + part)
+
+
+def _loss_terms(figures: Mapping[str, float]) -> dict[str, float]:
+    """The loss and its terms, without what is only counted or compared with."""
+    return {k: v for k, v in figures.items() if "/" not in k and k not in ("right", "labelled")}
+
+
+def _means(sums: Mapping[str, float], prefix: str, count: int) -> dict[str, float]:
+    """The means of the figures whose names begin with `prefix`, by the rest of their names."""
+    return {k.removeprefix(prefix): v / count for k, v in sums.items() if k.startswith(prefix)}
+
+
+def _epoch_sentence(job: Job, row: Mapping[str, float]) -> str:
     return (
-        f"{job.title}: epoch {len(history)}/{job.epochs}, loss {row['loss']:.4f}, "
+        f"{job.title}: epoch {row['epoch']:.0f}/{job.epochs}, loss {row['loss']:.4f}, "
         f"validation accuracy {100 * row['validation_accuracy']:.1f} %, {row['seconds']:.1f} s"
     )

@@ -1,10 +1,12 @@
 """The objective of plain training: cross-entropy with the labels."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from compress.training.batches import UNLABELLED, Batch
-from compress.training.loop import Objective, Terms
+from compress.training.job import Objective, Terms
 
 
 def label_objective(label_smoothing: float) -> Objective:
@@ -17,7 +19,10 @@ def label_objective(label_smoothing: float) -> Objective:
 
 
 def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Mean cross-entropy over the labelled images of a batch.
+    """This part's share of the mean cross-entropy over the labelled images of a step.
+
+    A mixture of two images counts with both labels, each by its share (Zhang et al. 2018, arXiv
+    1710.09412).
 
     Args:
         logits: float32 [B, C].
@@ -25,9 +30,31 @@ def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float = 0
         label_smoothing: mass moved from the label to all classes evenly.
 
     Returns:
-        A scalar; zero where no image is labelled.
+        A scalar in nats: the sum over the part, divided by the labelled images of the whole step;
+        zero where no image is labelled.
     """
-    labels = torch.from_numpy(batch.labels).to(logits.device)
-    if not bool((labels != UNLABELLED).any()):
+    if not batch.labels_in_step:
         return logits.sum() * 0.0
-    return F.cross_entropy(logits, labels, ignore_index=UNLABELLED, label_smoothing=label_smoothing)
+    pairs = zip((batch.labels, batch.partner_labels), batch.label_weights(), strict=True)
+    total = logits.new_zeros(())
+    for labels, weights in pairs:
+        if labels is not None:
+            total = total + _weighted_sum(logits, labels, weights, label_smoothing)
+    return total / batch.labels_in_step
+
+
+def _weighted_sum(
+    logits: torch.Tensor,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    label_smoothing: float,
+) -> torch.Tensor:
+    """The sum over images of weight times cross-entropy; unlabelled images give 0."""
+    each = F.cross_entropy(
+        logits,
+        torch.from_numpy(labels).to(logits.device),
+        ignore_index=UNLABELLED,
+        label_smoothing=label_smoothing,
+        reduction="none",
+    )
+    return (each * torch.from_numpy(weights).to(logits.device)).sum()

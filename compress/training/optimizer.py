@@ -1,6 +1,4 @@
-"""The optimiser and its learning rate over the steps."""
-
-import math
+"""The optimiser: who is updated, and who is decayed."""
 
 import torch
 from torch import nn
@@ -27,20 +25,3 @@ def make_optimizer(module: nn.Module, settings: Training) -> torch.optim.Optimiz
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=settings.lr)
     return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)
-
-
-def rate_at(step: int, *, steps: int, warmup: float) -> float:
-    """The learning rate of `step` (from 0) as a share of its peak.
-
-    It rises linearly over the first `warmup` share of the steps, then falls as half a cosine.
-    """
-    rising = warmup * steps
-    if step < rising:
-        return min(1.0, (step + 1) / rising)
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1.0, steps - rising)))
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group the learning rate `rate`; the schedule needs no state of its own."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate

@@ -1,67 +1,135 @@
 """`compress train`: a network learns from labels. Read top to bottom."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from compress.artifacts import MANIFEST
+from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
 from compress.models.checkpoint import verify_checkpoint
 from compress.progress import Progress
-from compress.settings import Network, Run, Training
-from compress.stage import open_stage, settings_of
+from compress.settings import Augmenting, Network, Run, Training
+from compress.stage import settings_of
 from compress.training.objective import label_objective
+from compress.training.preflight import preflight
+from compress.training.processes import ALONE, Processes, join_processes
 from compress.training.runs import run_folder, summarise_runs
+from compress.training.shared_stage import open_shared_stage
 from compress.training.torch_setup import set_up_torch
-from compress.training.trainee import Trainee, input_digests, train_network
+from compress.training.trainee import (
+    Trainee,
+    input_digests,
+    input_of,
+    make_job,
+    plan_views,
+    train_network,
+    views_size,
+)
 
 
-def train(
-    model: str,
-    *,
-    network: Network,
-    training: Training,
-    run: Run,
-    progress: Progress,
-) -> Path:
-    """Train `model` on `run.data` and write a checkpoint folder.
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the user asked for.
+
+    Attributes:
+        model: which network learns.
+        network: how it starts.
+        training: the schedule.
+        augmenting: what it sees.
+        run: data, seeds, threads, and where the result goes.
+    """
+
+    model: str
+    network: Network
+    training: Training
+    augmenting: Augmenting
+    run: Run
+
+    def check(self) -> None:
+        """Refuse numbers out of their range, before anything is read.
+
+        Raises:
+            UsageError: names the flag.
+        """
+        for part in (self.network, self.training, self.augmenting, self.run):
+            part.check()
+
+
+def train(wish: Wish, progress: Progress) -> Path:
+    """Train a network on `wish.run.data` and write a checkpoint folder.
 
     Returns:
         The folder; with --runs N the first seed's, which holds the others as seed-1, seed-2, ...
     """
-    out = run.require_out()
-    for part in (network, training, run):
-        part.check()
-    run = set_up_torch(run.resolved())
+    out = wish.run.require_out()
+    wish.check()
+    run = set_up_torch(wish.run.resolved())
+    wish = replace(wish, run=run)
+    with join_processes(run.device) as processes:
+        dataset = _open(wish, progress)
+        settings = _settings(wish, dataset, processes)
+        stage = open_shared_stage(run, "train", settings, result=MANIFEST, processes=processes)
+        if stage.finished:
+            verify_checkpoint(out)
+            progress.say(f"{out}: finished already")
+            return out
+        # The first seed comes last: its manifest says that the whole stage is finished.
+        for number in reversed(range(wish.training.runs)):
+            train_network(_trainee(wish, dataset, settings, processes, number), progress)
+    return out
+
+
+def foresee_training(wish: Wish, progress: Progress) -> dict[str, Any]:
+    """What `train` would do, from its first steps on a copy; nothing is written."""
+    wish.check()
+    wish = replace(wish, run=set_up_torch(wish.run.resolved()))
+    dataset = _open(wish, progress)
+    trainee = _trainee(wish, dataset, {}, ALONE, 0)
+    return preflight(make_job(trainee, progress), dataset, networks=wish.training.runs)
+
+
+def _open(wish: Wish, progress: Progress) -> Dataset:
+    run = wish.run
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     progress.say_all(dataset.notes)
-    settings = {"model": model, **settings_of(run, network, training)}
-    settings["data_fingerprint"] = dataset.fingerprint
-    settings |= input_digests(model, network)
-    stage = open_stage(out, "train", settings, result=MANIFEST, force=run.force)
-    if stage.finished:
-        verify_checkpoint(out)
-        progress.say(f"{out}: finished already")
-        return out
+    return dataset
 
-    # The first seed comes last: its manifest says that the whole stage is finished.
-    for number in reversed(range(training.runs)):
 
-        def record(number: int = number) -> dict[str, Any]:
-            return {"recipe": {"train": settings}} | summarise_runs(out, number, training.runs)
+def _settings(wish: Wish, dataset: Dataset, processes: Processes) -> dict[str, Any]:
+    """Everything that decides the result: the same settings make the same weights."""
+    parts = (wish.run, wish.network, wish.training, wish.augmenting)
+    return {
+        "model": wish.model,
+        **settings_of(*parts),
+        "data_fingerprint": dataset.fingerprint,
+        "processes": processes.count,
+        **input_digests(wish.model, wish.network),
+    }
 
-        trainee = Trainee(
-            title=f"training {model}, seed {run.seed + number}",
-            reference=model,
-            network=network,
-            training=training,
-            run=run,
-            dataset=dataset,
-            train=dataset.train,
-            epochs=training.epochs,
-            objective=label_objective(training.label_smoothing),
-            seed=run.seed + number,
-            folder=run_folder(out, number),
-            record=record,
-        )
-        train_network(trainee, progress)
-    return out
+
+def _trainee(
+    wish: Wish, dataset: Dataset, settings: dict[str, Any], processes: Processes, number: int
+) -> Trainee:
+    """The network of seed `number`."""
+    run, out = wish.run, wish.run.out or Path()
+
+    def record() -> dict[str, Any]:
+        return {"recipe": {"train": settings}} | summarise_runs(out, number, wish.training.runs)
+
+    size = views_size(dataset, input_of(wish.model, wish.network, dataset, run))
+    source = f"{dataset.fingerprint}:train"
+    return Trainee(
+        title=f"training {wish.model}, seed {run.seed + number}",
+        reference=wish.model,
+        network=wish.network,
+        training=wish.training,
+        run=run,
+        dataset=dataset,
+        views=plan_views(dataset.train, source, size, wish.augmenting, run),
+        objective=label_objective(wish.training.label_smoothing),
+        seed=run.seed + number,
+        folder=run_folder(out, number),
+        record=record,
+        processes=processes,
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from compress.artifacts import MANIFEST, read_json, sha256_file, write_with
+from compress.artifacts import MANIFEST, sha256_file, write_with
 from compress.data.dataset import Dataset, Split
 from compress.data.open import absolute_data
 from compress.errors import UsageError
@@ -20,11 +20,14 @@ from compress.models.head import freeze_first
 from compress.models.reference import absolute_reference, source_sha256
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
-from compress.settings import Network, Run, Training
+from compress.settings import Augmenting, Network, Run, Training
 from compress.training.batches import BatchPlan
 from compress.training.evaluate import split_logits
-from compress.training.loop import Job, Objective, fit
+from compress.training.job import Job, Objective
+from compress.training.loop import fit
+from compress.training.processes import ALONE, Processes
 from compress.training.state import drop_state
+from compress.training.views import ViewPlan
 
 PREDICTIONS = "predictions.npz"
 DEFAULT_INPUT = 32  # pixels, where the images have no one size and the user names none
@@ -41,13 +44,12 @@ class Trainee:
         training: the schedule.
         run: data, threads, device.
         dataset: the images.
-        train: the images that teach; `dataset.train`, or a part of it, or with labels hidden.
-        epochs: passes over `train`.
-        beside: preprocessing of networks that see the same views: the teacher's.
+        views: the images that teach, as views: of `dataset.train`, a part of it, or others.
         objective: the loss.
         seed: of weights and order.
         folder: of the checkpoint.
         record: gives further fields of its manifest, once its predictions are written.
+        processes: who trains it together; the first one writes.
     """
 
     title: str
@@ -56,13 +58,12 @@ class Trainee:
     training: Training
     run: Run
     dataset: Dataset
-    train: Split
-    epochs: int
-    beside: tuple[Preprocessing, ...] = ()
+    views: ViewPlan
     objective: Objective
     seed: int
     folder: Path
     record: Callable[[], Mapping[str, Any]]
+    processes: Processes = ALONE
 
 
 def parse_args(text: str, flag: str) -> dict[str, Any]:
@@ -113,6 +114,11 @@ def views_size(dataset: Dataset, *networks: Preprocessing) -> tuple[int, int]:
     return own if own and own[0] <= largest[0] and own[1] <= largest[1] else largest
 
 
+def input_of(reference: str, network: Network, dataset: Dataset, run: Run) -> Preprocessing:
+    """What a network looks at, known once it is built: a fault in it shows before any work."""
+    return build_network(reference, network, dataset, run, run.seed)[0].preprocessing
+
+
 def build_network(
     reference: str, network: Network, dataset: Dataset, run: Run, seed: int
 ) -> tuple[BuiltModel, dict[str, Any]]:
@@ -159,67 +165,115 @@ def build_network(
     return BuiltModel(module, preprocessing, built.notes), record
 
 
-def train_network(trainee: Trainee, progress: Progress) -> dict[str, Any]:
-    """Train to the last epoch, evaluate, and write the checkpoint; returns its manifest.
+def plan_views(
+    train: Split, source: str, size: tuple[int, int], augmenting: Augmenting, run: Run
+) -> ViewPlan:
+    """Which views there are.
+
+    They depend on the command's seed, not on a run's: all runs, and the student without a teacher,
+    see the same views, so that one pass of the teacher serves them all.
+
+    Args:
+        train: the images.
+        source: names them.
+        size: of the views, unless the user asked for another.
+        augmenting: what is done to them.
+        run: its seed.
+    """
+    side = augmenting.view_size
+    return ViewPlan(
+        split=train,
+        source=f"{source}:{run.resize}",  # other shapes meet the size in one way or the other
+        size=(side, side) if side else size,
+        augmenting=augmenting,
+        seed=run.seed,
+    )
+
+
+def train_network(trainee: Trainee, progress: Progress) -> None:
+    """Train, evaluate, and write the checkpoint.
 
     A checkpoint that is there already is not made again: the stage's recipe vouches that it is
     of the same settings.
     """
-    if (trainee.folder / MANIFEST).is_file():
-        return read_json(trainee.folder / MANIFEST, kind="checkpoint")
-    built, model = build_network(
+    processes = trainee.processes
+    if processes.share((trainee.folder / MANIFEST).is_file()):
+        return
+    built, model = _build(trainee)
+    progress.say_all(built.notes)
+    module, batch_norm = processes.batch_norm(built.module, torch.device(trainee.run.device))
+    job = _make_job(trainee, replace(built, module=module))
+    history = fit(job, progress)
+    metrics, predictions = _evaluate(trainee, job, progress)
+    if processes.first:
+        manifest = {
+            "model": model,
+            "classes": list(trainee.dataset.classes),
+            "preprocessing": built.preprocessing.to_dict(),
+            "metrics": metrics,
+            "history": history,
+            "seed": trainee.seed,
+            "threads": trainee.run.threads,
+            "processes": processes.count,
+            "batch_norm": batch_norm,
+            "data": data_record(trainee.dataset, trainee.run),
+            "teacher": None,
+            "baseline": None,
+        }
+        write_predictions(trainee.folder, predictions)
+        save_checkpoint(trainee.folder, job.module, manifest | dict(trainee.record()))
+        drop_state(trainee.folder)
+    processes.wait()
+
+
+def make_job(trainee: Trainee, progress: Progress) -> Job:
+    """The network, built, and all that it is trained by."""
+    built, _ = _build(trainee)
+    progress.say_all(built.notes)
+    return _make_job(trainee, built)
+
+
+def _build(trainee: Trainee) -> tuple[BuiltModel, dict[str, Any]]:
+    return build_network(
         trainee.reference, trainee.network, trainee.dataset, trainee.run, trainee.seed
     )
-    progress.say_all(built.notes)
-    job = _job(trainee, built)
-    history = fit(job, progress)
-    manifest = {
-        "model": model,
-        "classes": list(trainee.dataset.classes),
-        "preprocessing": built.preprocessing.to_dict(),
-        "metrics": _evaluate(trainee, job, progress),
-        "history": history,
-        "seed": trainee.seed,
-        "threads": trainee.run.threads,
-        "data": data_record(trainee.dataset, trainee.run),
-        "teacher": None,
-        "baseline": None,
-        **trainee.record(),
-    }
-    save_checkpoint(trainee.folder, built.module, manifest)
-    drop_state(trainee.folder)
-    return read_json(trainee.folder / MANIFEST, kind="checkpoint")
 
 
-def _job(trainee: Trainee, built: BuiltModel) -> Job:
+def _make_job(trainee: Trainee, built: BuiltModel) -> Job:
     return Job(
         title=trainee.title,
         module=built.module,
         preprocessing=built.preprocessing,
-        plan=plan_batches(trainee, built.preprocessing),
+        plan=_plan_batches(trainee),
         validation=trainee.dataset.validation,
         objective=trainee.objective,
         settings=trainee.training,
-        epochs=trainee.epochs,
+        epochs=trainee.training.epochs,
         folder=trainee.folder,
+        processes=trainee.processes,
     )
 
 
-def plan_batches(trainee: Trainee, preprocessing: Preprocessing) -> BatchPlan:
-    """How the training images become batches of views.
+def _plan_batches(trainee: Trainee) -> BatchPlan:
+    """How views become steps, and steps become parts.
 
-    The views depend on the command's seed, not on the run's: all runs, and the student without a
-    teacher, see the same views, so that one pass of the teacher serves them all.
+    Raises:
+        UsageError: a step has fewer images than parts.
     """
-    return BatchPlan(
-        split=trainee.train,
-        size=views_size(trainee.dataset, preprocessing, *trainee.beside),
+    parts = trainee.processes.count * trainee.training.accumulate
+    plan = BatchPlan(
+        views=trainee.views,
         batch_size=trainee.training.batch_size,
-        augment=trainee.training.augment,
-        views=trainee.training.views,
         order_seed=trainee.seed,
-        view_seed=trainee.run.seed,
+        parts=parts,
     )
+    smallest = len(trainee.views.split) // plan.steps()
+    if smallest < parts:
+        raise UsageError(
+            f"--batch-size {plan.batch_size}: expected {parts} images or more in each step, one "
+            f"for each process and part, found {smallest}; use larger batches or fewer parts"
+        )
+    return plan
 
 
 def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
@@ -235,17 +289,25 @@ def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
     }
 
 
-def _evaluate(trainee: Trainee, job: Job, progress: Progress) -> dict[str, Any]:
-    """Accuracy with its interval on validation and test; predictions kept for paired tests."""
+def _evaluate(
+    trainee: Trainee, job: Job, progress: Progress
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Accuracy with its interval on validation and test, and the predictions behind it."""
     metrics: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for name in ("validation", "test"):
-        split = trainee.dataset.split(name)
-        logits = split_logits(job.module, job.preprocessing, split, job.plan.size, progress)
+        split, size = trainee.dataset.split(name), job.plan.views.size
+        logits = split_logits(
+            job.module, job.preprocessing, split, size, progress, trainee.processes
+        )
         predictions = logits.argmax(axis=1)
         right = int((predictions == split.labels).sum())
         interval = wilson(right, len(split)).to_dict()
         metrics[name] = {"accuracy": right / len(split), "n": len(split), "interval": interval}
         kept |= {f"{name}_predictions": predictions, f"{name}_labels": split.labels}
-    write_with(trainee.folder / PREDICTIONS, lambda path: np.savez_compressed(path, **kept))
-    return metrics
+    return metrics, kept
+
+
+def write_predictions(folder: Path, predictions: Mapping[str, Any]) -> None:
+    """Keep what was predicted for each image, for paired comparisons."""
+    write_with(folder / PREDICTIONS, lambda path: np.savez_compressed(path, **predictions))

@@ -1,26 +1,24 @@
 """Finds what an export is about: the student, its images, its teacher, its baseline."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from compress.artifacts import MANIFEST, sha256_file
 from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
-from compress.distill.teacher import load_teacher
+from compress.distill.teachers.load import load_teacher
+from compress.distill.teachers.record import is_rebuildable, rebuild_network, torch_model
 from compress.errors import ArtifactError, CompressError, ExportError, ModelError, UsageError
 from compress.models.checkpoint import LoadedModel, load_checkpoint
 from compress.models.reference import (
     did_you_mean,
     list_models,
     parse_reference,
-    source_sha256,
 )
-from compress.preprocess import Preprocessing
-from compress.progress import SILENT, Progress
-from compress.settings import Export, Network, Run, Splitting, Teaching
+from compress.progress import Progress
+from compress.settings import Export, Network, Run, Splitting, Teachers
 from compress.training.trainee import build_network
 from compress_export.bundle import BASELINE, STUDENT, TEACHER
 
@@ -64,13 +62,10 @@ def find_subjects(
         student, notes = _load_foreign(subject, network, dataset, run)
         baseline = None
     _check_classes(student, dataset)
-    found = {
-        TEACHER: _find_teacher(settings, student, dataset, run, progress),
-        STUDENT: student,
-        BASELINE: baseline,
-    }
+    teacher, teacher_notes = _find_teacher(settings, student, dataset, run, progress)
+    found = {TEACHER: teacher, STUDENT: student, BASELINE: baseline}
     models = {role: model for role, model in found.items() if model is not None}
-    return Subjects(models, dataset, notes)
+    return Subjects(models, dataset, notes + teacher_notes)
 
 
 def _check_subject(subject: str, network: Network) -> None:
@@ -171,17 +166,31 @@ def _find_baseline(folder: Path, student: LoadedModel) -> LoadedModel | None:
 
 def _find_teacher(
     settings: Export, student: LoadedModel, dataset: Dataset, run: Run, progress: Progress
-) -> LoadedModel | None:
-    """The teacher asked for, or the one in the student's manifest."""
+) -> tuple[LoadedModel | None, tuple[str, ...]]:
+    """The teacher asked for, or the one in the student's manifest; notes where it is left out."""
     if settings.teacher == _NO_TEACHER:
-        return None
+        return None, ()
     if settings.teacher is not None:
-        return _load_named(settings.teacher, dataset, run, progress)
+        return _load_named(settings.teacher, dataset, run, progress), ()
     record = student.manifest.get("teacher")
     if record is None:
-        return None
+        return None, ()
+    if not is_rebuildable(record):
+        note = (
+            f"{student.name} was taught by {record['reference']}, which is not one torch network: "
+            "the bundle holds no teacher; give --teacher FOLDER to put one beside it"
+        )
+        progress.say(note)
+        return None, (note,)
+    return _rebuild_teacher(record, student, dataset), ()
+
+
+def _rebuild_teacher(
+    record: Mapping[str, Any], student: LoadedModel, dataset: Dataset
+) -> LoadedModel:
+    """The teacher of the manifest's "teacher" field, as it taught."""
     try:
-        teacher = _load_recorded(record, dataset, run)
+        teacher = rebuild_network(record, dataset)
     except CompressError as error:
         raise ExportError(
             f"teacher {record['reference']} of {student.name}: expected it where it was when it "
@@ -202,35 +211,7 @@ def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) 
             f"--teacher {reference}: expected a checkpoint folder, torchvision:NAME or timm:NAME "
             f"with weights of its own, or {_NO_TEACHER}"
         )
-    return load_teacher(Teaching(teacher=reference), dataset, run, progress)
-
-
-def _load_recorded(record: Mapping[str, Any], dataset: Dataset, run: Run) -> LoadedModel:
-    """The teacher of the manifest's "teacher" field, with the preprocessing it taught by."""
-    preprocessing = Preprocessing.from_dict(record["preprocessing"])
-    if record["folder"]:
-        teacher = load_checkpoint(Path(record["folder"]))
-    else:
-        teacher = _rebuild_foreign(record, preprocessing, dataset, run)
-    return replace(teacher, preprocessing=preprocessing)
-
-
-def _rebuild_foreign(
-    record: Mapping[str, Any], preprocessing: Preprocessing, dataset: Dataset, run: Run
-) -> LoadedModel:
-    """A teacher from a zoo or the user's file, as the manifest describes it."""
-    expected = record.get("source_sha256")
-    if expected and source_sha256(record["reference"]) != expected:
-        raise ModelError(f"{record['reference']} is another file now")
-    height, width = preprocessing.size
-    teaching = Teaching(
-        teacher=record["reference"],
-        teacher_weights=Path(record["weights"]) if record["weights"] else None,
-        teacher_args=json.dumps(record["args"]),
-        teacher_size=height if height == width else None,
-    )
-    # Silent: what there was to say of this teacher was said when it taught.
-    return load_teacher(teaching, dataset, run, SILENT)
+    return torch_model(load_teacher(Teachers(teacher=(reference,)), dataset, run, progress))
 
 
 def _check_classes(model: LoadedModel, dataset: Dataset) -> None:

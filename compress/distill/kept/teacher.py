@@ -1,0 +1,172 @@
+"""A teacher that answers from disk: the live one is not needed any more."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from compress.data.dataset import Dataset
+from compress.distill.entropy import answer_entropy
+from compress.distill.kept.folder import KeptFolder, read_folder
+from compress.distill.kept.form import Records, decode
+from compress.distill.teachers.class_map import ClassMap, Labels, match_classes, same_order
+from compress.distill.teachers.interpret import Interpreter
+from compress.distill.teachers.protocol import Teacher
+from compress.errors import ArtifactError
+from compress.preprocess import Preprocessing
+from compress.training.views import ViewPlan, Views
+
+
+class KeptTeacher:
+    """Kept logits as a teacher.
+
+    Attributes:
+        name: what messages call it.
+        classes: of its answers: the data's.
+        inputs: it looks at no pixels.
+        folder: where its answers are.
+    """
+
+    inputs: tuple[Preprocessing, ...] = ()
+
+    def __init__(
+        self,
+        folder: KeptFolder,
+        classes: tuple[str, ...] | None = None,
+        mapping: ClassMap | None = None,
+    ) -> None:
+        """Answer from `folder`, once it is bound to views; `mapping` finds `classes` in it."""
+        self.folder = folder
+        self.name = f"{folder.path} (kept logits of {folder.teacher_name})"
+        self.classes = classes or folder.classes
+        self._mapping = mapping or same_order(len(folder.classes))
+        self._interpret = Interpreter("logits", self._mapping)
+        self._temperature: float | None = None
+        self._verified: set[int] = set()
+        self._open: tuple[int, Records] | None = None  # the view in use, mapped
+
+    def bind(
+        self, plan: ViewPlan, temperature: float, numbers: Sequence[int] = ()
+    ) -> "KeptTeacher":
+        """The same teacher, ready to answer.
+
+        Args:
+            plan: the views that it will be asked about.
+            temperature: at which its logits will be used.
+            numbers: of the views that must be there now; each is looked at again when first used.
+
+        Raises:
+            ArtifactError: other views were kept, some are missing, or not for this temperature.
+        """
+        self.folder.require(views=plan.identity())
+        if self.folder.form.top_k:
+            self.folder.form.place_of(temperature)
+        if lacking := self.folder.missing(numbers):
+            first = min(lacking)
+            raise ArtifactError(
+                f"{self.folder.path}: expected {len(numbers)} views, found "
+                f"{len(numbers) - len(lacking)} (view {first} lacks {lacking[first]} blocks); "
+                "add them with the compress logits command that made it, and "
+                f"--views {max(numbers) + 1}"
+            )
+        bound = KeptTeacher(self.folder, self.classes, self._mapping)
+        bound._temperature = float(temperature)
+        return bound
+
+    def identity(self) -> dict[str, Any]:
+        """Whose answers these are, to which views, in which form; no path."""
+        return {
+            "kind": "kept logits",
+            "teacher": dict(self.folder.teacher),
+            "views": dict(self.folder.views),
+            "form": self.folder.form.to_dict(),
+            "class_map": self._mapping.identity(),
+            "classes": list(self.classes),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """The same, and where it was found."""
+        place = str(self.folder.path.resolve())
+        return {**self.identity(), "reference": place, "folder": place, "weights": None}
+
+    def logits(self, views: Views) -> torch.Tensor:
+        """The kept answers.
+
+        Args:
+            views: found by number and indices; their pixels are not looked at.
+
+        Returns:
+            Logits, float32 [B, classes], on the CPU.
+
+        Raises:
+            ArtifactError: the view is missing or damaged; looked at when it is first used.
+        """
+        if self._temperature is None:
+            raise RuntimeError("kept logits: bind them to a plan of views first")
+        records = self._records(views.number)[views.indices]
+        logits = torch.from_numpy(decode(records, self.folder.form, self._temperature))
+        answers: torch.Tensor = self._interpret(logits)
+        return answers
+
+    def _records(self, number: int) -> Records:
+        if self._open is None or self._open[0] != number:
+            file = self.folder.view(number)
+            if number not in self._verified:
+                _verify(self.folder, number)
+                self._verified.add(number)
+            self._open = (number, file.open())
+        return self._open[1]
+
+
+def open_kept_teacher(path: Path, dataset: Dataset, mapping: ClassMap | None = None) -> KeptTeacher:
+    """The kept logits in a folder, not yet bound to views.
+
+    Args:
+        path: a folder with logits.json.
+        dataset: whose classes it is to answer; found by name, in any order, among others.
+        mapping: says which class is which instead.
+
+    Raises:
+        ArtifactError: no kept logits, or damaged.
+        ModelError: other classes than the data's.
+    """
+    folder = read_folder(path)
+    labels = Labels(len(folder.classes), folder.classes)
+    mapping = mapping or match_classes(str(path), dataset.name, dataset.classes, labels)
+    return KeptTeacher(folder, dataset.classes, mapping)
+
+
+def kept_view_size(teacher: Teacher) -> tuple[int, int] | None:
+    """Height and width of the views that kept logits answer; None for any other teacher."""
+    if not isinstance(teacher, KeptTeacher):
+        return None
+    height, width = teacher.folder.views["size"]
+    return int(height), int(width)
+
+
+def mean_entropy(folder: KeptFolder, number: int) -> float:
+    """How unsure the teacher is over a view: mean entropy at temperature 1, in nats.
+
+    Of logits beyond the K largest only the mass is known: it counts as spread evenly.
+    """
+    file = folder.view(number)
+    records, total = file.open(), 0.0
+    for block in range(file.blocks):
+        logits = decode(records[file.indices(block)], folder.form, 1.0)
+        total += len(logits) * answer_entropy(logits)
+    return total / file.count
+
+
+def _verify(folder: KeptFolder, number: int) -> None:
+    """Refuse a view that is not whole."""
+    file = folder.view(number)
+    lacking = np.flatnonzero(~file.done()).tolist()
+    if broken := lacking or file.damaged():
+        what = "missing" if lacking else "damaged: their crc32 differs"
+        listed = ", ".join(str(block) for block in broken[:5]) + (", …" if broken[5:] else "")
+        raise ArtifactError(
+            f"{file.path}: expected {file.blocks} whole blocks, found {len(broken)} of them {what} "
+            f"(block {listed}); give the command that made them again"
+        )

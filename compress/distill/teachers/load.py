@@ -1,0 +1,89 @@
+"""From `--teacher` to a teacher that was held against the data: tells the kinds apart."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from compress.data.dataset import Dataset
+from compress.distill.teachers import (
+    answers_file,
+    checkpoint_folder,
+    kept_folder,
+    network,
+    onnx_file,
+)
+from compress.distill.teachers.mean import MeanTeacher, normalised
+from compress.distill.teachers.protocol import Teacher
+from compress.distill.teachers.request import Request, given_flags
+from compress.errors import UsageError
+from compress.progress import Progress
+from compress.settings import Run, Teachers
+
+
+class Kind(Protocol):
+    """A file of this folder that knows one kind of teacher."""
+
+    def claims(self, reference: str) -> bool:
+        """Whether a reference, by its form or by what lies there, is of this kind."""
+
+    def load(self, request: Request) -> Teacher:
+        """The teacher, held against the data."""
+
+
+# The first that claims a reference loads it; the last one claims all.
+_KINDS: tuple[Kind, ...] = (kept_folder, checkpoint_folder, onnx_file, answers_file, network)
+
+# What describes one network; with several, each must know it of itself.
+_OF_SEVERAL = ("class_map",)
+
+
+def load_teacher(teachers: Teachers, dataset: Dataset, run: Run, progress: Progress) -> Teacher:
+    """Find the teacher or teachers that the settings name, and hold their classes against the data.
+
+    Args:
+        teachers: who teaches.
+        dataset: what the student learns on.
+        run: device, threads, resize rule.
+        progress: where notes go.
+
+    Returns:
+        The teacher, not yet bound to views.
+
+    Raises:
+        UsageError: no teacher, one without weights, or flags that it cannot take.
+        ModelError: it cannot be built or run, or its classes are not the data's.
+        DataError: answers that are not for these images.
+        ArtifactError: a damaged folder or file.
+    """
+    if not teachers.teacher:
+        raise UsageError(
+            "--teacher: expected a checkpoint folder, a network, an .onnx file, a folder of kept "
+            "logits or an .npz of logits, found nothing"
+        )
+    if len(teachers.teacher) == 1:
+        return _load(teachers.teacher[0], teachers, dataset, run, progress)
+    _refuse_flags(teachers)
+    alone = replace(teachers, teacher_shares=None)
+    members = tuple(_load(name, alone, dataset, run, progress) for name in teachers.teacher)
+    shares = teachers.teacher_shares or (1.0,) * len(members)
+    return MeanTeacher(teachers=members, shares=normalised(shares))
+
+
+def _load(
+    reference: str, teachers: Teachers, dataset: Dataset, run: Run, progress: Progress
+) -> Teacher:
+    request = Request(
+        reference=reference, settings=teachers, dataset=dataset, run=run, progress=progress
+    )
+    kind = next(kind for kind in _KINDS if kind.claims(reference))
+    return kind.load(request)
+
+
+def _refuse_flags(teachers: Teachers) -> None:
+    """Of several teachers none is the one that a flag describes."""
+    for name in given_flags(teachers):
+        if name not in _OF_SEVERAL:
+            raise UsageError(
+                f"--{name.replace('_', '-')}: expected a single teacher, found "
+                f"{len(teachers.teacher)}, and it does not say which it is for; run compress "
+                "logits with it for that one, and give the folder of its logits in its place"
+            )

@@ -1,0 +1,40 @@
+"""Which network is trained, and how it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclopts import Parameter
+
+from compress.settings.expect import expect
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Which network is trained, and how it starts.
+
+    Attributes:
+        weights: File to start from (.safetensors, .pt, .pth).
+        pretrained: Start from torchvision's or timm's own weights.
+        model_args: Arguments of the network's factory, as JSON.
+        input_size: Input height and width in pixels; the images' own, or 32 for mixed sizes.
+        replace_head: Give the network a new last layer where its number of classes differs.
+        freeze: Keep the first N child modules, counted from the input, as they are.
+    """
+
+    weights: Path | None = None
+    pretrained: bool = False
+    model_args: str = "{}"
+    input_size: int | None = None
+    replace_head: bool = False
+    freeze: int = 0
+
+    def check(self) -> None:
+        """Refuse numbers that no network can use.
+
+        Raises:
+            UsageError: names the flag, what it takes and what it was given.
+        """
+        size = self.input_size
+        expect("input_size", size, size is None or size >= 1, "1 or more")
+        expect("freeze", self.freeze, self.freeze >= 0, "0 or more")

@@ -1,0 +1,127 @@
+"""One step: a batch, or its parts, from uint8 views to an update of the weights."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from compress.errors import ModelError, TrainingError
+from compress.training.batches import UNLABELLED, Batch
+from compress.training.evaluate import device_of, to_input
+from compress.training.job import Job, Terms
+from compress.training.learner import Learner
+from compress.training.schedule import pace_at, set_pace
+
+_DROPOUT = 2  # stream of a seed, beside those of order and views
+# A term's value for a student that says nothing is measured on the first steps of an epoch.
+CHANCE_STEPS = 4
+
+
+def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> dict[str, float]:
+    """Forward, loss and backward of each part, then one update.
+
+    Args:
+        job: what is trained.
+        learner: is changed.
+        step: its number over all epochs, from 0.
+        parts: this process's parts of the step.
+
+    Returns:
+        Figures of the whole step, over all processes: "loss", each term, "right" (images named
+        rightly) and "labelled"; on an epoch's first steps also "probe/NAME", the terms again, and
+        "chance/NAME", those of a student that says nothing.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    pace = pace_at(step, steps=job.total_steps(), settings=job.settings)
+    set_pace(learner.optimizer, pace, job.settings.lr)
+    learner.optimizer.zero_grad(set_to_none=True)
+    sums: dict[str, float] = {}
+    for number, batch in enumerate(parts):
+        last = number == job.settings.accumulate - 1
+        with _gradients_met(learner.network, last):
+            for name, value in _compute(job, learner, step, number, batch).items():
+                sums[name] = sums.get(name, 0.0) + value
+    if job.settings.clip_norm > 0:
+        nn.utils.clip_grad_norm_(learner.module.parameters(), job.settings.clip_norm)
+    learner.optimizer.step()
+    if learner.average is not None:
+        learner.average.update_parameters(learner.module)
+    return _over_processes(job, sums)
+
+
+def _compute(job: Job, learner: Learner, step: int, number: int, batch: Batch) -> dict[str, float]:
+    """One part: forward, loss, backward; its share of the step's figures."""
+    part = job.processes.rank * job.settings.accumulate + number
+    torch.manual_seed(_seed_of(job.plan.order_seed, step, part))  # for dropout
+    logits = _forward(job, learner.network, batch)
+    terms = job.objective(batch, logits)
+    loss = torch.stack(list(terms.values())).sum()
+    figures = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+    if not math.isfinite(figures["loss"]):
+        raise TrainingError(_diverged(job, figures, step))
+    # Parts add up to the step's mean; gradients of several processes are averaged by torch.
+    (loss * job.processes.count).backward()  # type: ignore[no-untyped-call]
+    if step % job.plan.steps() < CHANCE_STEPS:
+        silent = job.objective(batch, torch.zeros_like(logits))
+        figures |= {f"chance/{name}": term.item() for name, term in silent.items()}
+        figures |= {f"probe/{name}": term.item() for name, term in terms.items()}
+    return figures | _count_right(logits, batch)
+
+
+def _forward(job: Job, network: Callable[[torch.Tensor], object], batch: Batch) -> torch.Tensor:
+    """The student's logits of a part, float32 [B, C]; its losses are float32 in any case."""
+    device = device_of(job.module)
+    layout = job.settings.channels_last
+    inputs = to_input(batch.views.pixels, job.preprocessing, device, channels_last=layout)
+    reduced = job.settings.precision == "bfloat16"
+    with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
+        logits = network(inputs)
+    if not isinstance(logits, torch.Tensor):
+        raise ModelError(
+            f"{job.title}: expected logits as one tensor, found {type(logits).__name__} in "
+            "training mode; switch auxiliary outputs off with --model-args"
+        )
+    return logits.float()
+
+
+def _seed_of(seed: int, step: int, part: int) -> int:
+    """Torch's seed for one part of one step."""
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(_DROPOUT, step, part))
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+
+def _gradients_met(network: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Let several processes exchange gradients once a step: with its last part."""
+    if isinstance(network, DistributedDataParallel) and not last:
+        return network.no_sync()
+    return nullcontext()
+
+
+def _count_right(logits: torch.Tensor, batch: Batch) -> dict[str, float]:
+    """Images whose larger share is named rightly, among those that have labels."""
+    labels = batch.main_labels()
+    labelled = labels != UNLABELLED
+    right = (logits.argmax(1).cpu().numpy() == labels)[labelled]
+    return {"right": float(right.sum()), "labelled": float(labelled.sum())}
+
+
+def _over_processes(job: Job, sums: Mapping[str, float]) -> dict[str, float]:
+    if job.processes.count == 1:
+        return dict(sums)
+    total = job.processes.sum(np.array(list(sums.values())))
+    return dict(zip(sums, total.tolist(), strict=True))
+
+
+def _diverged(job: Job, figures: Terms | Mapping[str, float], step: int) -> str:
+    terms = ", ".join(f"{name} {float(value):g}" for name, value in figures.items())
+    return (
+        f"{job.title}: expected a finite loss, found {terms} at step {step + 1}; "
+        f"{job.last_state()}; use a lower --lr than {job.settings.lr:g} with --force, "
+        "or look for NaN in the images or weights"
+    )
