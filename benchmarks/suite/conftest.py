@@ -2,9 +2,13 @@
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# A board has no torch, and measures bundles only.
+collect_ignore = [] if find_spec("torch") else ["test_distillation_speed.py", "test_flat_memory.py"]
 
 # Before any test imports onnxruntime: its Linux wheels record telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -14,6 +18,9 @@ def pytest_addoption(parser):
     group = parser.getgroup("compress")
     group.addoption("--bundle", type=Path, help="folder that compress export wrote")
     group.addoption("--threads", type=int, default=1, help="CPU threads of one inference")
+    group.addoption("--images", type=int, default=5000, help="images of a timed epoch")
+    group.addoption("--rounds", type=int, default=3, help="times that contenders take turns")
+    group.addoption("--epochs", type=int, default=30, help="epochs of the accuracy comparison")
 
 
 def pytest_generate_tests(metafunc):

@@ -19,6 +19,7 @@ from compress.distill.kept.forecast import size_text
 from compress.distill.kept.making import Wanted, ask_teacher
 from compress.distill.kept.teacher import mean_entropy
 from compress.distill.teachers.check import check_teacher
+from compress.distill.teachers.faster import hasten
 from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.transfer import open_transfer
@@ -93,6 +94,8 @@ def keep(  # noqa: PLR0913 - a command's flags, as they are
         part=mine,
     )
     teacher = teacher.bind(wanted.plan, wanted.temperature, wanted.numbers)
+    asked_images = len(numbers) * len(train)
+    teacher = hasten(teacher, wanted.plan, asked_images, teachers.teacher_runtime, progress)
     kept = ask_teacher(teacher, wanted, out, progress)
     if lacking := kept.missing(numbers):
         progress.say(

@@ -19,6 +19,7 @@ from compress.distill.objective import distillation_objective
 from compress.distill.preflight import Lessons, TimedTeacher, preflight
 from compress.distill.scarce import hide_labels, labelled_part
 from compress.distill.teachers.check import check_teacher
+from compress.distill.teachers.faster import hasten
 from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.teachers.record import teacher_record
@@ -228,7 +229,10 @@ def _answering(lesson: Lesson, progress: Progress) -> Teacher:
     """The teacher as it answers in every step."""
     wish, wanted = lesson.wish, _wanted(lesson)
     bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
-    if wish.teaching.keep_logits == "never":
+    keeps = wish.teaching.keep_logits == "always"
+    asked = (len(wanted.numbers) if keeps else wanted.passes) * len(lesson.views.split)
+    bound = hasten(bound, lesson.views, asked, wish.teachers.teacher_runtime, progress)
+    if not keeps:
         return bound
     folder = wish.teaching.logits or lesson.out / KEPT
     return answer_from_disk(bound, wanted, folder, lesson.processes, progress)

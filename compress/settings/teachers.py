@@ -25,6 +25,8 @@ class Teachers:
         teacher_mean: Its normalisation's mean per channel, in 0 to 255; ImageNet's for torchvision.
         teacher_scale: Its normalisation's divisor per channel, in 0 to 255.
         teacher_output: What it gives: logits, or probabilities where it ends in a softmax.
+        teacher_runtime: What a torch teacher answers by: torch, onnxruntime, or auto, which is
+            onnxruntime for 50,000 answers or more on a CPU.
         teacher_classes: File with its class names in the order of its outputs, one a line.
         class_map: JSON or YAML file: class of the data -> name or number of the teacher's output.
     """
@@ -37,6 +39,7 @@ class Teachers:
     teacher_mean: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
     teacher_scale: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
     teacher_output: Literal["logits", "probabilities"] = "logits"
+    teacher_runtime: Literal["auto", "torch", "onnxruntime"] = "auto"
     teacher_classes: Path | None = None
     class_map: Path | None = None
 

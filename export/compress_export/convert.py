@@ -1,10 +1,6 @@
 """A torch network becomes one ONNX file: named dynamic batch, no external data, no local paths."""
 
-import io
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +11,9 @@ from torch import nn
 from compress.artifacts import write_bytes
 from compress.errors import ExportError, UsageError
 from compress.models.checkpoint import LoadedModel
+from compress.models.tracing import BATCH, silence, trace
 from compress_bench.metadata import DataOrigin, model_metadata
 from compress_export.rewrites import apply_rewrites
-
-INPUT = "input"  # float32 [batch, channels, height, width], normalised
-OUTPUT = "logits"  # float32 [batch, classes]
-BATCH = "batch"
 
 # IR 10 is the newest that onnxruntime 1.18 reads, and holds opsets up to 22. torch's exporter
 # writes opset 18 when asked for an older one, without a word.
@@ -119,22 +112,8 @@ def _check_size(model: LoadedModel) -> None:
 
 def _trace(model: LoadedModel, opset: int) -> onnx.ModelProto:
     """Run torch's exporter, in silence, and translate what it refuses."""
-    model.module.eval()
     try:
-        with _silence():
-            program = torch.onnx.export(
-                model.module,
-                (_example(model),),
-                dynamo=True,
-                verbose=False,
-                opset_version=opset,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes=({0: BATCH},),
-                external_data=False,
-            )
-            assert program is not None  # only dynamo=False returns nothing
-            graph: onnx.ModelProto = program.model_proto
+        graph = trace(model.module, _example(model), opset)
     except torch.onnx.OnnxExporterError as error:
         raise ExportError(_explain(model, error)) from error
     found = next((item.version for item in graph.opset_import if not item.domain), None)
@@ -148,18 +127,6 @@ def _trace(model: LoadedModel, opset: int) -> onnx.ModelProto:
 def _example(model: LoadedModel) -> torch.Tensor:
     spec = model.preprocessing
     return torch.zeros(_EXAMPLE_BATCH, spec.channels, *spec.size)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """No output of the exporter: it prints graphs when it fails, and logs advice when it works."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _check_signature(model: LoadedModel, graph: onnx.ModelProto) -> None:
@@ -201,7 +168,7 @@ def _module_with(module: nn.Module, example: torch.Tensor, operator: str) -> str
     """Where `operator` is first called, as words that follow its name; empty if not found."""
     name = operator.removeprefix("aten.").lstrip("_")
     try:
-        with _silence():
+        with silence():
             program = torch.export.export(module, (example,))
     except Exception:  # it went otherwise than in the exporter: the operator's name must do
         return ""

@@ -16,6 +16,7 @@ from compress.data.dataset import Dataset, Split, select
 from compress.errors import UsageError
 from compress.models.checkpoint import LoadedModel
 from compress.models.reference import source_sha256
+from compress.models.tracing import INPUT
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Export, Network, Run
@@ -33,7 +34,7 @@ from compress_export.advice import advise_int8, advise_size
 from compress_export.bundle import STUDENT, STUDENT_INT8, TEACHER, Variant, write_bundle
 from compress_export.calibration import load_method
 from compress_export.census import take_census
-from compress_export.convert import INPUT, check_opset, convert, save_checked
+from compress_export.convert import check_opset, convert, save_checked
 from compress_export.evaluation import (
     GOLDEN_IMAGES,
     View,

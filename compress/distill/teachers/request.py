@@ -9,7 +9,11 @@ from compress.errors import UsageError
 from compress.progress import Progress
 from compress.settings import Run, Teachers
 
-_OF_ALL = ("teacher", "teacher_shares")  # settings that describe no single teacher
+_OF_ALL = (
+    "teacher",
+    "teacher_shares",
+    "teacher_runtime",
+)  # settings that describe no single teacher
 
 
 @dataclass(frozen=True, kw_only=True)
