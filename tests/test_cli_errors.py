@@ -1,6 +1,7 @@
 """Bad input through the command line: one sentence, the exit code, nothing half-written."""
 
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,9 +59,7 @@ def _folder(root: Path, classes: dict[str, int], size: int = 16) -> Path:
 
 
 def _copy(checkpoint: Path, to: Path) -> Path:
-    to.mkdir()
-    for path in checkpoint.iterdir():
-        (to / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(checkpoint, to)
     return to
 
 
