@@ -112,7 +112,8 @@ class Chain:
     def distill(self) -> None:
         """The student, into student/; its teacher is teacher/ unless the recipe names another."""
         with needs("train"):
-            from compress.distill.recipe import Wish, distill
+            from compress.distill.recipe import distill
+            from compress.distill.wish import Wish
 
         section = section_of(self.recipe, "distill")
         if not section.get("teacher"):

@@ -206,8 +206,9 @@ def distill(
         dry_run: Check everything, measure a few steps, show what is to come, and write nothing.
     """
     with needs("train"):
-        from compress.distill.recipe import Wish, foresee_distillation
         from compress.distill.recipe import distill as stage
+        from compress.distill.recipe import foresee_distillation
+        from compress.distill.wish import Wish
     wish = Wish(
         student=student,
         teachers=teachers,

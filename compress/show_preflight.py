@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from compress.data.wording import counted
+from compress.data.wording import counted, duration_text, size_text
 from compress.data.wording import some as some_of
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 Found = dict[str, Any]
 
@@ -48,7 +46,7 @@ def rows(found: Found) -> Iterator[tuple[str, str]]:
     yield from _student_rows(found)
     yield "memory", _memory_text(found["memory"])
     if found.get("disk", {}).get("kept_logits_bytes") is not None:
-        yield "kept logits", f"{size(found['disk']['kept_logits_bytes'])} on disk"
+        yield "kept logits", f"{size_text(found['disk']['kept_logits_bytes'])} on disk"
     yield "time", _time_text(found["time"])
 
 
@@ -122,23 +120,25 @@ def _student_rows(found: Found) -> Iterator[tuple[str, str]]:
 
 def _memory_text(memory: Found) -> str:
     parts = [
-        f"{size(memory['process_peak_bytes'])} at most so far",
-        f"weights {size(memory['parameters_bytes'])}",
-        f"gradients {size(memory['gradients_bytes'])}",
-        f"optimiser {size(memory['optimizer_bytes'])}",
+        f"{size_text(memory['process_peak_bytes'])} at most so far",
+        f"weights {size_text(memory['parameters_bytes'])}",
+        f"gradients {size_text(memory['gradients_bytes'])}",
+        f"optimiser {size_text(memory['optimizer_bytes'])}",
     ]
     if memory["device_peak_bytes"] is not None:
-        parts.append(f"GPU {size(memory['device_peak_bytes'])}")
+        parts.append(f"GPU {size_text(memory['device_peak_bytes'])}")
     return ", ".join(parts)
 
 
 def _time_text(time: Found) -> str:
     steps = f"{time['epochs']} epochs x {counted(time['steps_per_epoch'], 'step')}"
-    students = duration(time["students_seconds"])
-    text = f"about {duration(time['total_seconds'])}: {counted(time['networks'], 'network')} x "
+    students = duration_text(time["students_seconds"])
+    text = (
+        f"about {duration_text(time['total_seconds'])}: {counted(time['networks'], 'network')} x "
+    )
     text += f"{steps} of {1000 * time['step_seconds']:.3g} ms take {students}"
     if "teacher_seconds" in time:
-        text += f", the teacher {duration(time['teacher_seconds'])}"
+        text += f", the teacher {duration_text(time['teacher_seconds'])}"
     return text
 
 
@@ -148,18 +148,3 @@ def _sides(size: list[int]) -> str:
 
 def _numbers(values: list[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
-
-
-def size(size_bytes: float) -> str:
-    """Bytes in powers of ten."""
-    for factor, unit in _UNITS:
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.3g} {unit}"
-    return f"{size_bytes:.0f} bytes"
-
-
-def duration(seconds: float) -> str:
-    """A rough duration."""
-    if seconds < 90:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -269,7 +269,7 @@ def test_the_spot_check_says_how_exact_the_kept_logits_are(kept, capsys):
     keep_logits(case.teacher(), case.WANTED, kept, Progress())
     said = capsys.readouterr().err
     assert "16 kept entries against the live teacher: logits differ by at most" in said
-    assert "kept logits: 2 views x 600 images x 3 classes, 12.0 kB; all there" in said
+    assert "kept logits: 2 views x 600 images x 3 classes, 12 kB; all there" in said
 
 
 def test_the_cost_is_said_before_the_teacher_is_asked(tmp_path, capsys):
@@ -281,7 +281,7 @@ def test_the_cost_is_said_before_the_teacher_is_asked(tmp_path, capsys):
         keep_logits(Unwilling(0), case.WANTED, tmp_path / "logits", Progress())
     said = " ".join(capsys.readouterr().err.split())
     assert said.endswith(
-        "2 views x 600 images x 3 classes, 12.0 kB; "
+        "2 views x 600 images x 3 classes, 12 kB; "
         "pays in the 1st trial: 2 instead of 30 passes of the teacher"
     )
 
@@ -300,7 +300,7 @@ def test_keeping_pays_once_the_live_passes_would_be_more(views, passes, trial):
 
 
 def test_what_the_disk_cannot_hold_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match=r"need 1000000000\.0 GB, .* are free"):
+    with pytest.raises(ArtifactError, match=r"need 1e\+09 GB, .* are free"):
         forecast.require_space(tmp_path, 10**18)
 
 

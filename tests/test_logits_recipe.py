@@ -105,7 +105,7 @@ def test_the_summary_says_what_was_kept_and_how_good_the_teacher_is(ask, capsys)
     said = capsys.readouterr().err
     assert "pays in the 1st trial: 2 instead of 6 passes" in said
     sentence = summary_sentence(folder, summary)
-    assert "2 views of 300 images, 6.0 kB; 100.0 % right on validation, mean entropy" in sentence
+    assert "2 views of 300 images, 6 kB; 100.0 % right on validation, mean entropy" in sentence
 
 
 def test_the_same_command_again_changes_nothing(ask):

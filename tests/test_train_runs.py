@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from compress.training.outcome import PREDICTIONS
 from compress.training.runs import compare_with_baseline, run_folder, verdict_sentence
-from compress.training.trainee import PREDICTIONS
 
 
 def _write(folder, right: list[int]) -> None:

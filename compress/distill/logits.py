@@ -8,6 +8,7 @@ from typing import Any
 
 from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
+from compress.data.wording import size_text
 from compress.distill.kept.folder import (
     HEADER,
     KeptFolder,
@@ -15,7 +16,6 @@ from compress.distill.kept.folder import (
     read_summary,
     write_summary,
 )
-from compress.distill.kept.forecast import size_text
 from compress.distill.kept.making import Wanted, ask_teacher
 from compress.distill.kept.teacher import mean_entropy
 from compress.distill.teachers.check import check_teacher

@@ -17,7 +17,7 @@ from compress.intervals import wilson
 from compress.preprocess import Preprocessing
 from compress.stage import plain
 from compress.training.batches import read_batch
-from compress.training.gradients import are_probabilities
+from compress.training.evaluate import are_probabilities
 from compress.training.guard import beats_chance, labelled
 from compress.training.job import Job
 from compress.training.preflight import preflight as preflight_training

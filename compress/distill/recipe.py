@@ -24,17 +24,9 @@ from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.teachers.record import teacher_record
 from compress.distill.transfer import open_transfer
+from compress.distill.wish import Wish
 from compress.models.checkpoint import verify_checkpoint
 from compress.progress import Progress
-from compress.settings import (
-    Augmenting,
-    Keeping,
-    Network,
-    Run,
-    Teachers,
-    Teaching,
-    Training,
-)
 from compress.stage import settings_of
 from compress.training.objective import label_objective
 from compress.training.processes import ALONE, Processes, join_processes
@@ -57,49 +49,6 @@ from compress.training.trainee import (
     views_size,
 )
 from compress.training.views import ViewPlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What the user asked for.
-
-    Attributes:
-        student: which network learns.
-        teachers: who teaches.
-        teaching: how.
-        keeping: how the teacher's logits are kept.
-        network: how the student starts.
-        training: the schedule.
-        augmenting: what it sees.
-        run: data, seeds, threads, and where the result goes.
-    """
-
-    student: str
-    teachers: Teachers
-    teaching: Teaching
-    keeping: Keeping
-    network: Network
-    training: Training
-    augmenting: Augmenting
-    run: Run
-
-    def check(self) -> None:
-        """Refuse what cannot be, before anything is read.
-
-        Raises:
-            UsageError: a number out of its range, or a method that does not exist.
-        """
-        for part in (
-            self.teachers,
-            self.teaching,
-            self.keeping,
-            self.network,
-            self.training,
-            self.augmenting,
-            self.run,
-        ):
-            part.check()
-        load_method(self.teaching.method)
 
 
 @dataclass(frozen=True, kw_only=True)

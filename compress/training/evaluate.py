@@ -13,6 +13,7 @@ from compress.preprocess import Preprocessing, fit_pixels
 from compress.progress import SILENT, Progress
 from compress.training.processes import ALONE, Processes
 
+SUM_TOLERANCE = 1e-2  # of probabilities; float16 sums over a thousand classes differ by less
 _PIXELS_A_BATCH = 2**22  # keeps an evaluation batch near 16 MB of float32 input a channel
 
 
@@ -115,3 +116,10 @@ def evaluation_batches(count: int, spec: Preprocessing) -> Iterator[NDArray[np.i
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Share of images whose largest logit is the label's; a fraction."""
     return float((logits.argmax(axis=1) == labels).mean())
+
+
+def are_probabilities(outputs: torch.Tensor) -> bool:
+    """Whether every row of [B, C] could come from a softmax; a loss would take a second one."""
+    outputs = outputs.detach()
+    sums = outputs.sum(dim=1)
+    return bool((outputs >= 0).all() and ((sums - 1).abs() <= SUM_TOLERANCE).all())

@@ -15,6 +15,7 @@ from torch import nn
 
 from compress.models.head import keep_frozen_in_eval
 from compress.training.batches import Batch, read_batch
+from compress.training.evaluate import are_probabilities
 from compress.training.job import Job, Objective, Terms
 from compress.training.loop import make_learner
 from compress.training.processes import ALONE
@@ -145,13 +146,6 @@ def _norm(parts: Sequence[torch.Tensor]) -> float:
 
 def _ratio(norm: float, other: float) -> float | None:
     return norm / other if norm > 0 and other > 0 else None
-
-
-def are_probabilities(outputs: torch.Tensor) -> bool:
-    """Whether every row of [B, C] is a distribution: then a softmax came before the losses'."""
-    outputs = outputs.detach().double()
-    sums = outputs.sum(dim=1)
-    return bool((outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
 
 
 def lopsided_sentences(weighed: Weighed) -> list[str]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compress.artifacts import MANIFEST, read_json
 from compress.intervals import paired_difference, t_interval
-from compress.training.trainee import PREDICTIONS
+from compress.training.outcome import PREDICTIONS
 
 BASELINE = "baseline"  # folder of the same student trained without a teacher
 

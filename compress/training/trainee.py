@@ -6,14 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from compress.artifacts import MANIFEST, sha256_file, write_with
+from compress.artifacts import MANIFEST, sha256_file
 from compress.data.dataset import Dataset, Split
-from compress.data.open import absolute_data
 from compress.errors import UsageError
-from compress.intervals import wilson
 from compress.models.build import BuiltModel, ModelSpec, build_model
 from compress.models.checkpoint import save_checkpoint
 from compress.models.head import freeze_first
@@ -22,14 +19,13 @@ from compress.preprocess import Preprocessing
 from compress.progress import Progress
 from compress.settings import Augmenting, Network, Run, Training
 from compress.training.batches import BatchPlan
-from compress.training.evaluate import split_logits
 from compress.training.job import Job, Objective
 from compress.training.loop import fit
+from compress.training.outcome import data_record, evaluate, write_predictions
 from compress.training.processes import ALONE, Processes
 from compress.training.state import drop_state
 from compress.training.views import ViewPlan
 
-PREDICTIONS = "predictions.npz"
 DEFAULT_INPUT = 32  # pixels, where the images have no one size and the user names none
 
 
@@ -204,7 +200,7 @@ def train_network(trainee: Trainee, progress: Progress) -> None:
     module, batch_norm = processes.batch_norm(built.module, torch.device(trainee.run.device))
     job = _make_job(trainee, replace(built, module=module))
     history = fit(job, progress)
-    metrics, predictions = _evaluate(trainee, job, progress)
+    metrics, predictions = evaluate(job, trainee.dataset, progress)
     if processes.first:
         manifest = {
             "model": model,
@@ -274,40 +270,3 @@ def _plan_batches(trainee: Trainee) -> BatchPlan:
             f"for each process and part, found {smallest}; use larger batches or fewer parts"
         )
     return plan
-
-
-def data_record(dataset: Dataset, run: Run) -> dict[str, Any]:
-    """What a later stage needs to open the same images in the same splits."""
-    return {
-        "reference": absolute_data(dataset.name),
-        "fingerprint": dataset.fingerprint,
-        "split_seed": run.split_seed,
-        "val_fraction": run.val_fraction,
-        "test_fraction": run.test_fraction,
-        "max_bad": run.max_bad,
-        "resize": run.resize,
-    }
-
-
-def _evaluate(
-    trainee: Trainee, job: Job, progress: Progress
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Accuracy with its interval on validation and test, and the predictions behind it."""
-    metrics: dict[str, Any] = {}
-    kept: dict[str, Any] = {}
-    for name in ("validation", "test"):
-        split, size = trainee.dataset.split(name), job.plan.views.size
-        logits = split_logits(
-            job.module, job.preprocessing, split, size, progress, trainee.processes
-        )
-        predictions = logits.argmax(axis=1)
-        right = int((predictions == split.labels).sum())
-        interval = wilson(right, len(split)).to_dict()
-        metrics[name] = {"accuracy": right / len(split), "n": len(split), "interval": interval}
-        kept |= {f"{name}_predictions": predictions, f"{name}_labels": split.labels}
-    return metrics, kept
-
-
-def write_predictions(folder: Path, predictions: Mapping[str, Any]) -> None:
-    """Keep what was predicted for each image, for paired comparisons."""
-    write_with(folder / PREDICTIONS, lambda path: np.savez_compressed(path, **predictions))

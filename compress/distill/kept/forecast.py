@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
+from compress.data.wording import counted, size_text
 from compress.errors import ArtifactError
-
-_BYTE_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
@@ -29,8 +28,8 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 def cost_sentence(views: int, images: int, classes: int, size_bytes: int) -> str:
     """How much is kept: views x images x classes, and the bytes of all of them."""
     return (
-        f"kept logits: {_counted(views, 'view')} x {_counted(images, 'image')} x "
-        f"{_counted(classes, 'class', 'classes')}, {size_text(size_bytes)}"
+        f"kept logits: {counted(views, 'view')} x {counted(images, 'image')} x "
+        f"{counted(classes, 'class')}, {size_text(size_bytes)}"
     )
 
 
@@ -48,27 +47,6 @@ def break_even(views: int, passes: int) -> str:
     if trial == 1:
         return f"pays in the 1st trial: {views} instead of {passes} passes of the teacher"
     return f"pays from the {_ordinal(trial)} trial on these views"
-
-
-def size_text(size_bytes: float) -> str:
-    """Bytes for people, in powers of ten."""
-    for factor, unit in _BYTE_UNITS:
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.1f} {unit}"
-    return f"{size_bytes:.0f} bytes"
-
-
-def duration_text(seconds: float) -> str:
-    """A rough duration for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _counted(count: int, one: str, more: str = "") -> str:
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _ordinal(number: int) -> str:

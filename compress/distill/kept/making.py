@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compress.data.wording import duration_text
 from compress.distill.kept.folder import KeptFolder, begin_folder
 from compress.distill.kept.forecast import (
     break_even,
     cost_sentence,
-    duration_text,
     require_space,
 )
 from compress.distill.kept.form import choose_form, encode, unkeepable

@@ -21,7 +21,6 @@ from compress.data.wording import some
 from compress.distill.teachers.interpret import (
     Interpreter,
     Output,
-    are_probabilities,
     check_outputs,
     refuse_softmax,
 )
@@ -29,6 +28,7 @@ from compress.distill.teachers.mapping import find_map, given_labels
 from compress.distill.teachers.request import Request
 from compress.errors import DataError, UsageError
 from compress.preprocess import Preprocessing
+from compress.training.evaluate import are_probabilities
 from compress.training.views import ViewPlan, Views
 
 _KINDS: dict[str, Output] = {"logits": "logits", "probabilities": "probabilities"}

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from compress.data.dataset import Dataset, Split, select
-from compress.distill.teachers.interpret import are_probabilities, refuse_softmax
+from compress.distill.teachers.interpret import refuse_softmax
 from compress.distill.teachers.live import LiveTeacher
 from compress.distill.teachers.mean import MeanTeacher, weighted_sum
 from compress.distill.teachers.normalisation import alternatives, flags
 from compress.distill.teachers.protocol import Teacher
 from compress.errors import ModelError
 from compress.progress import SILENT, Progress
-from compress.training.evaluate import accuracy, evaluation_batches
+from compress.training.evaluate import accuracy, are_probabilities, evaluation_batches
 from compress.training.trainee import views_size
 
 _PROBE_IMAGES = 256

@@ -7,13 +7,13 @@ from torch import nn
 
 from compress.distill.teachers.class_map import ClassMap
 from compress.errors import ModelError
+from compress.training.evaluate import are_probabilities
 
 Output = Literal["logits", "probabilities"]
 
 # What a softmax rounded to 0 must stay next to nothing when the logits are divided by T: at T = 4
 # this is 3e-8 of the largest, where the usual 1e-7 would be 2 % of it, for each class.
 _LEAST_PROBABILITY = 1e-30
-_SUM_TOLERANCE = 1e-2  # of 1; float16 sums over a thousand classes differ by less
 
 
 class Interpreter(nn.Module):
@@ -55,12 +55,6 @@ class Interpreter(nn.Module):
     def changes_nothing(self) -> bool:
         """Whether it gives back what it gets."""
         return self.output == "logits" and self.mapping.in_place()
-
-
-def are_probabilities(outputs: torch.Tensor) -> bool:
-    """Whether every row of [B, width] could come from a softmax."""
-    sums = outputs.sum(dim=1)
-    return bool((outputs >= 0).all() and ((sums - 1).abs() <= _SUM_TOLERANCE).all())
 
 
 def check_outputs(subject: str, outputs: torch.Tensor, output: Output) -> None:
