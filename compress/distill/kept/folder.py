@@ -37,6 +37,7 @@ class KeptFolder:
         classes: of the logits.
         form: what is kept of a row.
         block: images that the teacher answers as one batch.
+        teacher_record: where the teacher was found: what export needs to find it again.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class KeptFolder:
     classes: tuple[str, ...]
     form: Form
     block: int
+    teacher_record: Mapping[str, Any]
 
     def view(self, number: int) -> ViewFile:
         """The file of a view, there or not."""
@@ -106,6 +108,7 @@ def read_folder(path: Path) -> KeptFolder:
             classes=classes,
             form=Form.from_dict(content["form"], len(classes)),
             block=int(content["block"]),
+            teacher_record=dict(content["teacher_record"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
@@ -226,6 +229,7 @@ def _write_header(folder: KeptFolder) -> None:
             **header(KIND),
             "teacher_name": folder.teacher_name,
             "teacher": as_json(folder.teacher),
+            "teacher_record": as_json(folder.teacher_record),
             "views": as_json(folder.views),
             "classes": list(folder.classes),
             "form": folder.form.to_dict(),

@@ -125,6 +125,7 @@ def _as_begun(teacher: Teacher, wanted: Wanted, folder: Path) -> KeptFolder:
         path=folder,
         teacher_name=teacher.name,
         teacher=teacher.identity(),
+        teacher_record=teacher.record(),
         views=wanted.plan.identity(),
         classes=teacher.classes,
         form=choose_form(len(teacher.classes), wanted.keeping, wanted.temperature),

@@ -87,8 +87,13 @@ class KeptTeacher:
         }
 
     def record(self) -> dict[str, Any]:
-        """The same, and where it was found."""
+        """Where the network is that gave the answers, and where they are kept.
+
+        Answers whose classes were mapped since are not that network's any more.
+        """
         place = str(self.folder.path.resolve())
+        if self._mapping.in_place():
+            return {**self.folder.teacher_record, "kept": place}
         return {**self.identity(), "reference": place, "folder": place, "weights": None}
 
     def logits(self, views: Views) -> torch.Tensor:
