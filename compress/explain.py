@@ -9,14 +9,20 @@ from pathlib import Path
 from cyclopts import CycloptsError
 
 from compress.errors import CompressError, StoppedError, UsageError
+from compress.launched import SaidElsewhereError, is_first, rank
 
 
 def explain(error: BaseException, *, debug: bool) -> int:
-    """Say what went wrong in one sentence; returns the exit code."""
+    """Say what went wrong in one sentence; returns the exit code.
+
+    Of several processes that torchrun started, the first one says what befalls them all.
+    """
     if isinstance(error, SystemExit):
         return int(error.code or 0)
     if debug and not isinstance(error, KeyboardInterrupt):
         traceback.print_exception(error)
+    if isinstance(error, SaidElsewhereError):
+        return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         error = StoppedError(
             "interrupted; what was finished is kept: give the same command again, without --force"
@@ -25,7 +31,10 @@ def explain(error: BaseException, *, debug: bool) -> int:
         error = UsageError(" ".join(str(error).split()))
     elif not isinstance(error, CompressError):
         error = _our_bug(error)
-    sys.stderr.write(f"compress: {error}\n")
+    if is_first():
+        sys.stderr.write(f"compress: {error}\n")
+    elif not isinstance(error, UsageError | StoppedError):  # these are common to all
+        sys.stderr.write(f"compress: process {rank()}: {error}\n")
     return error.exit_code
 
 

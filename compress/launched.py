@@ -2,6 +2,12 @@
 
 import os
 
+from compress.errors import CompressError
+
+
+class SaidElsewhereError(CompressError):
+    """This process ends because of what another one of the command says; it adds nothing."""
+
 
 def rank() -> int:
     """This process's number among all of the command, from 0."""

@@ -2,12 +2,13 @@
 
 `recipe.yaml` in the folder holds the resolved settings under the command's name. The same command
 again goes on or is done; another one is refused with the difference, unless --force clears the
-folder of what the earlier run wrote.
+folder of what the earlier run wrote. Looking comes first and changes nothing: a command that is
+refused for another reason leaves a finished result as it is.
 """
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from compress.errors import ArtifactError
 RECIPE = "recipe.yaml"
 # By its first line a folder's recipe is told from one that a user wrote.
 _MARK = "# Resolved settings of the results in this folder, written by compress.\n"
+_LEFTOVER = ".writing-*"  # of a run that was killed while it wrote
 # What the stages write; --force removes these names and no others.
 _RESULTS = (
     RECIPE,
@@ -43,34 +45,57 @@ _RESULTS = (
     "evaluation.npz",
     "golden.npz",
     "report",
-    ".writing-*",
+    _LEFTOVER,
 )
 _FIRST_WRITE = ".writing-????????.yaml"  # of the recipe, before it has its name
 # Where the result goes, what it may replace, and what changes no number in it.
 _NOT_SETTINGS = ("out", "force", "workers", "checkpoint_every", "logits", "spot_check")
+# What --force leaves, by command: logits that were kept for a student say themselves what they are.
+_SPARED = {"distill": ("logits",)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A folder that a command writes to.
 
     Attributes:
         folder: where.
         finished: whether the result is there already; then nothing is to be done.
+        recipe: what recipe.yaml is to hold; None where the folder is gone on with.
+        replaced: names in the folder that are removed when it is begun, in this order.
     """
 
     folder: Path
     finished: bool
+    recipe: str | None = None
+    replaced: tuple[str, ...] = ()
+
+    def begin(self) -> None:
+        """Remove what --force replaces and write the recipe; call it after the last refusal.
+
+        A folder that is gone on with loses nothing but what a killed run had half written.
+
+        Raises:
+            ArtifactError: the folder cannot be written.
+        """
+        for leftover in self.folder.rglob(".writing-*"):
+            leftover.unlink(missing_ok=True)
+        if self.recipe is None:
+            return
+        for name in self.replaced:
+            _remove(self.folder / name)
+        # Never removed, only replaced: a kill on the way leaves a folder that is known as ours.
+        write_text(self.folder / RECIPE, self.recipe)
 
 
 def open_stage(
     out: Path, command: str, settings: Mapping[str, Any], *, result: str, force: bool
 ) -> Stage:
-    """Begin, or go on with, the stage that `settings` describe.
+    """Look at the folder of the stage that `settings` describe; nothing is changed before `begin`.
 
     Args:
-        out: the stage's folder; made if missing.
-        command: train, distill or export: the recipe's section.
+        out: the stage's folder, there or not.
+        command: train, distill, logits or export: the recipe's section.
         settings: resolved settings and digests of the inputs; plain values only.
         result: name of the file that is written last.
         force: begin anew.
@@ -79,16 +104,15 @@ def open_stage(
         ArtifactError: the folder holds other things, or a run with other settings.
     """
     recipe = out / RECIPE
-    if not _is_ours(recipe):
+    begun = Stage(folder=out, finished=False, recipe=_text(command, settings))
+    if not is_ours(recipe):
         _refuse_foreign(out)
-        return _begin(out, command, settings)
+        return begun
     if force:
-        _clear(out)
-        return _begin(out, command, settings)
-    for leftover in out.rglob(".writing-*"):  # of a run that was killed while it wrote
-        leftover.unlink(missing_ok=True)
-    if [path.name for path in out.iterdir()] == [RECIPE]:
-        return _begin(out, command, settings)  # refused before it made anything: nothing to keep
+        return replace(begun, replaced=_replaced(out, command, result))
+    names = {path.name for path in out.iterdir() if not fnmatch(path.name, _LEFTOVER)}
+    if names == {RECIPE}:
+        return begun  # refused before it made anything: nothing to keep
     found = read_settings(recipe).get(command)
     if not isinstance(found, dict):
         raise ArtifactError(
@@ -100,15 +124,29 @@ def open_stage(
             f"{out}: holds a run with other settings ({'; '.join(differences)}); "
             "choose another --out, or give --force to replace it"
         )
-    return Stage(out, finished=(out / result).is_file())
+    return Stage(folder=out, finished=(out / result).is_file())
 
 
-def _begin(out: Path, command: str, settings: Mapping[str, Any]) -> Stage:
-    write_text(out / RECIPE, _MARK + dump({command: plain(settings)}))
-    return Stage(out, finished=False)
+def adopt_stage(
+    out: Path, command: str, settings: Mapping[str, Any], *, result: str, force: bool
+) -> Stage:
+    """A folder without a recipe that another command made inside its own; see `open_stage`.
+
+    The caller knows it by its content, and has asked whether that is the one wanted.
+
+    Raises:
+        ArtifactError: with --force, it holds other things too.
+    """
+    begun = Stage(folder=out, finished=False, recipe=_text(command, settings))
+    return replace(begun, replaced=_replaced(out, command, result)) if force else begun
 
 
-def _is_ours(recipe: Path) -> bool:
+def _text(command: str, settings: Mapping[str, Any]) -> str:
+    return _MARK + dump({command: plain(settings)})
+
+
+def is_ours(recipe: Path) -> bool:
+    """Whether a stage wrote this recipe, and not a user."""
     try:
         return recipe.read_text().startswith(_MARK)
     except (OSError, UnicodeDecodeError):
@@ -147,20 +185,31 @@ def dump(content: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
 
 
-def _clear(out: Path) -> None:
-    """Remove what an earlier run wrote; a folder that holds anything else is left as it is."""
-    found = list(out.iterdir())
-    foreign = sorted(p.name for p in found if not any(fnmatch(p.name, r) for r in _RESULTS))
+def _replaced(out: Path, command: str, result: str) -> tuple[str, ...]:
+    """What --force removes; a folder that holds anything else is left as it is."""
+    found = sorted(path.name for path in out.iterdir())
+    foreign = [name for name in found if not any(fnmatch(name, r) for r in _RESULTS)]
     if foreign:
         raise ArtifactError(
             f"{out}: expected only results of this tool, found other files ({foreign[0]}); "
             "choose another --out"
         )
-    for path in found:
+    left = (RECIPE, *_SPARED.get(command, ()))
+    names = [name for name in found if name not in left and not fnmatch(name, _LEFTOVER)]
+    # The result first: a kill on the way then leaves a run that is not finished.
+    return tuple(sorted(names, key=lambda name: name != result))
+
+
+def _remove(path: Path) -> None:
+    try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: cannot be removed ({error.strerror or error}); choose another --out"
+        ) from error
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import teachers_case as case
-from compress.distill.teachers.faster import hasten
+from compress.distill.teachers.faster import choose_runtime, hasten
 from compress.distill.teachers.live import LiveTeacher
 from compress.distill.teachers.onnx_network import OnnxNetwork
 from compress.distill.teachers.torch_network import TorchNetwork
@@ -26,12 +26,13 @@ def teacher(tmp_path) -> LiveTeacher:
 
 
 def test_few_answers_are_not_worth_the_conversion(teacher):
-    assert hasten(teacher, PLAN, 49_999, "auto", case.Said()) is teacher
+    assert choose_runtime(teacher, 49_999, "auto") == "torch"
+    assert choose_runtime(teacher, 50_000, "auto") == "onnxruntime"
 
 
 def test_many_answers_are_given_by_onnxruntime_and_are_the_same(teacher):
     said = case.Said()
-    fast = hasten(teacher, PLAN, 50_000, "auto", said)
+    fast = hasten(teacher, PLAN, "onnxruntime", "auto", said)
     assert isinstance(fast, LiveTeacher)
     assert isinstance(fast.network, OnnxNetwork)
     views = read_views(PLAN, 3, np.arange(40))
@@ -41,7 +42,8 @@ def test_many_answers_are_given_by_onnxruntime_and_are_the_same(teacher):
 
 
 def test_torch_is_kept_where_it_is_asked_for(teacher):
-    assert hasten(teacher, PLAN, 10**9, "torch", case.Said()) is teacher
+    assert choose_runtime(teacher, 10**9, "torch") == "torch"
+    assert hasten(teacher, PLAN, "torch", "torch", case.Said()) is teacher
 
 
 class _Unexportable(nn.Module):
@@ -62,9 +64,9 @@ def _unexportable(teacher: LiveTeacher) -> LiveTeacher:
 
 def test_a_network_without_an_onnx_form_goes_on_by_torch(teacher):
     stubborn = _unexportable(teacher)
-    assert hasten(stubborn, PLAN, 50_000, "auto", case.Said()) is stubborn
+    assert hasten(stubborn, PLAN, "onnxruntime", "auto", case.Said()) is stubborn
 
 
 def test_a_network_without_an_onnx_form_is_refused_where_onnxruntime_was_asked_for(teacher):
     with pytest.raises(UsageError, match="use --teacher-runtime torch"):
-        hasten(_unexportable(teacher), PLAN, 10, "onnxruntime", case.Said())
+        hasten(_unexportable(teacher), PLAN, "onnxruntime", "onnxruntime", case.Said())

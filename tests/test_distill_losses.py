@@ -100,7 +100,7 @@ def _batch(
     labels: list[int],
     partner_labels: list[int] | None = None,
     shares: list[float] | None = None,
-    labels_in_step: float | None = None,
+    labels_in_step: int | None = None,
 ) -> Batch:
     count = len(labels)
     views = Views(
@@ -116,10 +116,10 @@ def _batch(
         labels=np.array(labels),
         partner_labels=others,
         images_in_step=count,
-        labels_in_step=0.0,
+        labels_in_step=0,
     )
     own, partners = batch.label_weights()
-    known = float(own.sum() + partners.sum())
+    known = int(((own + partners) > 0).sum())
     return replace(batch, labels_in_step=known if labels_in_step is None else labels_in_step)
 
 
@@ -138,10 +138,10 @@ def test_cross_entropy_of_a_mixture_counts_both_labels_by_their_shares():
     assert value.item() == pytest.approx(0.75 * math.log(4 / 3) + 0.25 * math.log(4), abs=1e-6)
 
 
-def test_cross_entropy_of_a_mixture_with_an_unlabelled_image_counts_the_labelled_share():
-    # 0.75 of ln 2 known in the first, all of ln 2 in the second: a mean over 1.75 images
-    value = cross_entropy(torch.zeros(2, 2), _batch([0, 1], [UNLABELLED, 0], [0.75, 0.5]))
-    assert value.item() == pytest.approx(math.log(2), abs=1e-6)
+def test_a_label_that_is_mixed_in_faintly_counts_faintly():
+    # 1/4 of ln 2 known in the first image, all of ln 2 in the second: a mean over two images
+    value = cross_entropy(torch.zeros(2, 2), _batch([UNLABELLED, 1], [0, 0], [0.75, 0.5]))
+    assert value.item() == pytest.approx((0.25 + 1) / 2 * math.log(2), abs=1e-6)
 
 
 def test_cross_entropy_smoothes_labels_as_torch_does():
@@ -154,7 +154,7 @@ def test_parts_of_a_step_add_up_to_its_mean():
     logits, labels = torch.randn(5, 4), [0, UNLABELLED, 2, 3, 1]
     whole = cross_entropy(logits, _batch(labels)).item()
     parts = [
-        cross_entropy(logits[part], _batch(labels[part], labels_in_step=4.0)).item()
+        cross_entropy(logits[part], _batch(labels[part], labels_in_step=4)).item()
         for part in (slice(0, 2), slice(2, 5))
     ]
     assert sum(parts) == pytest.approx(whole, rel=1e-5)

@@ -81,6 +81,7 @@ def make_job(folder: Path, data: Dataset, module: nn.Module, objective, **settin
         objective=objective,
         settings=training,
         epochs=training.epochs,
+        evaluation_size=(16, 16),
         folder=folder,
     )
 

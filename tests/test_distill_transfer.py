@@ -73,6 +73,27 @@ def test_an_unlabelled_image_that_is_also_in_the_test_split_is_named(tmp_path, c
     assert "5 images also in test" in " ".join(capsys.readouterr().err.split())
 
 
+def test_the_student_without_teacher_learns_from_every_class(tmp_path):
+    # Sorted by class, as a folder is, and more of them than the transfer set has.
+    arrays = dict(np.load(tiny.write_npz(tmp_path / "mixed.npz", train=180)))
+    order = np.argsort(arrays["y_train"], kind="stable")
+    arrays |= {"x_train": arrays["x_train"][order], "y_train": arrays["y_train"][order]}
+    np.savez(tmp_path / "sorted.npz", **arrays)
+    pixels, _ = tiny.images(60, seed=7)
+    np.savez(tmp_path / "frames.npz", images=pixels[..., 0])
+    base = ["--data", str(tmp_path / "sorted.npz"), "--threads", "1", "-q"]
+    teach = ["train", "--model", "lenet5", "--epochs", "6", "--batch-size", "32", *base]
+    assert main([*teach, "-o", str(tmp_path / "t")]) == 0
+    distill = ["distill", "--teacher", str(tmp_path / "t"), "--student", "lenet5", *base]
+    distill += ["--transfer", str(tmp_path / "frames.npz"), "--with-baseline", "--epochs", "30"]
+    assert main([*distill, "--batch-size", "10", "-o", str(tmp_path / "s")]) == 0
+    student = read_json(tmp_path / "s" / MANIFEST, kind="checkpoint")
+    alone = read_json(tmp_path / "s" / "baseline" / MANIFEST, kind="checkpoint")
+    # 30 epochs of 60 images are as many steps as 10 of 180.
+    assert (len(student["history"]), len(alone["history"])) == (30, 10)
+    assert alone["metrics"]["test"]["accuracy"] > 0.8
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [

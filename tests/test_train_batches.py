@@ -71,9 +71,9 @@ def test_the_parts_of_a_step_hold_the_labels_that_the_step_is_said_to_have():
     plan = _plan(split, batch_size=10, parts=3, mixup=0.4, cutmix=1.0)
     for step in range(plan.steps()):
         parts = [read_batch(plan, 2, step, part) for part in range(3)]
-        found = sum(weights.sum() for part in parts for weights in part.label_weights())
+        found = sum(int((sum(part.label_weights()) > 0).sum()) for part in parts)
         assert {part.labels_in_step for part in parts} == {parts[0].labels_in_step}
-        assert parts[0].labels_in_step == pytest.approx(found, rel=1e-6)
+        assert parts[0].labels_in_step == found
 
 
 def test_an_error_while_a_batch_is_made_reaches_the_caller():

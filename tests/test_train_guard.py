@@ -19,7 +19,8 @@ def epoch(number: int, share: float = 1.0, right: int = 100, **other) -> EpochEn
     """Epoch `number` (from 1) with a loss of `share` times chance."""
     terms = {name: share * value for name, value in CHANCE.items()}
     fields = {"terms": terms, "chance": CHANCE, "right": right, "labels": EVEN} | other
-    return EpochEnd(step=number * STEPS, steps=STEPS, **fields)
+    fields = {"loss": sum(fields["terms"].values())} | fields
+    return EpochEnd(**{"step": number * STEPS, "steps": STEPS} | fields)
 
 
 def stops(epochs, **settings) -> list[bool]:
@@ -78,6 +79,12 @@ def test_a_loss_that_only_swings_far_above_chance_is_stopped():
     assert found[:2] == [False, True]
 
 
+def test_noise_that_finds_new_lows_near_chance_is_no_way_back():
+    shares = [1.04, 1.03, 1.02, 1.01]
+    found = stops([epoch(n, share) for n, share in enumerate(shares, start=1)])
+    assert found[:2] == [False, True]
+
+
 def test_an_epoch_below_chance_begins_the_count_anew():
     shares = [1.0, 0.9, 1.0, 1.0]
     found = stops([epoch(n, share) for n, share in enumerate(shares, start=1)])
@@ -85,10 +92,7 @@ def test_an_epoch_below_chance_begins_the_count_anew():
 
 
 def test_epochs_of_few_steps_need_more_than_two():
-    few = [
-        EpochEnd(step=5 * n, steps=5, terms=CHANCE, chance=CHANCE, right=100, labels=EVEN)
-        for n in range(1, 42)
-    ]
+    few = [epoch(n, step=5 * n, steps=5) for n in range(1, 42)]
     found = stops(few)
     assert found.index(True) == 39  # 200 steps are 40 epochs
 

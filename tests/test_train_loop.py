@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from compress.data.dataset import Split
 from compress.errors import ArtifactError, TrainingError
 from compress.models.head import freeze_first
 from compress.progress import SILENT
 from compress.training.learner import Position
 from compress.training.loop import fit, make_learner
 from compress.training.objective import label_objective
-from compress.training.state import STATE, load_state
+from compress.training.state import HELD, STATE, load_state
 from training_jobs import DATA, make_job, weights
 
 
@@ -107,6 +108,36 @@ def test_a_loss_that_is_not_finite_stops_with_terms_step_state_and_remedy(tmp_pa
         fit(job, SILENT)
     learner = make_learner(make_job(tmp_path))
     load_state(tmp_path, learner)
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    # A finite loss, then a step that throws the weights to infinity.
+    job = make_job(tmp_path, lr=3e38, clip_norm=0.0, warmup=0.0, checkpoint_every=1)
+    with pytest.raises(TrainingError, match=r"expected finite weights.* after step \d"):
+        fit(job, SILENT)
+    assert not (tmp_path / STATE).is_file()
+
+
+def test_the_state_of_the_last_good_epoch_outlives_those_after_it(tmp_path):
+    good = label_objective(0.0)
+
+    def nothing_to_learn(batch, logits):
+        learning = len(seen) < 6 * 3  # three epochs of three steps, each with its silent student
+        seen.append(batch)
+        return good(batch, logits) if learning else {"ce": logits.sum() * 0 + np.log(3)}
+
+    seen: list = []
+    job = make_job(tmp_path, epochs=200, objective=nothing_to_learn, lr=0.01, warmup=0.0)
+    with pytest.raises(TrainingError, match=rf"the last good state is .*{HELD}"):
+        fit(type(job)(**{**vars(job), "validation": _unlearnable()}), SILENT)
+    held = torch.load(tmp_path / HELD, weights_only=True)
+    assert held["position"]["step"] == 9
+
+
+def _unlearnable() -> Split:
+    """Validation that no network is right on more often than chance."""
+    labels = np.random.default_rng(5).permutation(DATA.validation.labels)
+    return Split(DATA.validation.images, labels)
 
 
 def test_a_network_that_stays_at_chance_is_stopped(tmp_path):

@@ -59,6 +59,7 @@ def make_job(
         settings=training,
         epochs=epochs,
         folder=folder,
+        evaluation_size=(16, 16),
     )
 
 

@@ -19,7 +19,7 @@ from compress.data.open import open_dataset
 from compress.distill.answers import answer_from_disk, wanted_logits
 from compress.distill.losses.kd import loss
 from compress.distill.objective import distillation_objective
-from compress.distill.teachers.faster import hasten
+from compress.distill.teachers.faster import choose_runtime, hasten
 from compress.distill.teachers.load import load_teacher
 from compress.models.build import ModelSpec, build_model
 from compress.models.checkpoint import save_checkpoint
@@ -105,7 +105,8 @@ class Ours:
         wanted = wanted_logits(self.plan, TEACHING, training, Keeping(spot_check=0), ALONE)
         started = time.perf_counter()
         images = VIEWS * len(self.plan.split)  # of the whole training: decides what it answers by
-        fast = hasten(self.teacher, self.plan, images, "auto", SILENT)
+        runtime = choose_runtime(self.teacher, images, "auto")
+        fast = hasten(self.teacher, self.plan, runtime, "auto", SILENT)
         self.kept = answer_from_disk(fast, wanted, self.folder / "logits", ALONE, SILENT)
         return time.perf_counter() - started
 
@@ -130,6 +131,7 @@ class Ours:
             settings=Training(epochs=self.epochs),
             epochs=self.epochs,
             folder=self.folder / ("taught" if taught else "plain"),
+            evaluation_size=SIZE,
         )
 
 
@@ -215,6 +217,7 @@ def test_rate_of_the_input_pipeline(request, capsys):
         settings=Training(),
         epochs=1,
         folder=Path(),
+        evaluation_size=SIZE,
     )
     learner, ratios = make_learner(job), []
     learner.network.train()
@@ -287,6 +290,7 @@ def _taught(folder: Path, teacher: torch.nn.Module, dataset: Dataset) -> Path:
         settings=settings,
         epochs=settings.epochs,
         folder=folder / "teacher-state",
+        evaluation_size=SIZE,
     )
     fit(job, SILENT)
     return save_teacher(folder / "teacher", teacher, dataset, "resnet20")

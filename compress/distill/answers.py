@@ -1,8 +1,12 @@
 """Who answers in each step: the live teacher, or its logits, kept before the first one."""
 
 from pathlib import Path
+from typing import Any
 
-from compress.distill.kept.making import Wanted, ask_teacher
+from compress.distill.kept.folder import HEADER, read_folder
+from compress.distill.kept.forecast import require_space
+from compress.distill.kept.form import choose_form
+from compress.distill.kept.making import Wanted, ask_teacher, planned_bytes
 from compress.distill.kept.teacher import KeptTeacher
 from compress.distill.teachers.protocol import Teacher
 from compress.progress import Progress
@@ -37,6 +41,34 @@ def wanted_logits(
         passes=training.epochs * training.runs,
         part=(processes.rank, processes.count),
     )
+
+
+def kept_form(teacher: Teacher, wanted: Wanted, folder: Path) -> dict[str, Any]:
+    """In which form the logits are, or will be, kept: it decides a result."""
+    if (folder / HEADER).is_file():
+        return read_folder(folder).form.to_dict()
+    return choose_form(len(teacher.classes), wanted.keeping, wanted.temperature).to_dict()
+
+
+def views_to_ask(wanted: Wanted, folder: Path) -> int:
+    """How many of the wanted views are not wholly kept yet."""
+    if not (folder / HEADER).is_file():
+        return len(wanted.numbers)
+    return len(read_folder(folder).missing(wanted.numbers))
+
+
+def look_at_kept(teacher: Teacher, wanted: Wanted, folder: Path) -> None:
+    """Refuse, before anything is made, logits that are others, or more than the disk holds.
+
+    Raises:
+        ArtifactError: names each field that differs, or both sizes.
+    """
+    if (folder / HEADER).is_file():
+        kept = read_folder(folder)
+        kept.require(teacher=teacher.identity(), views=wanted.plan.identity())
+    needed = planned_bytes(len(teacher.classes), wanted)
+    place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    require_space(place, needed * views_to_ask(wanted, folder) // len(wanted.numbers))
 
 
 def answer_from_disk(

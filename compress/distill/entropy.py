@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from compress.distill.teachers.protocol import Teacher
+from compress.progress import Progress
 from compress.training.views import ViewPlan, read_views
 
 _IMAGES = 1024  # a share is known to a few hundredths of a nat from these
@@ -30,7 +31,9 @@ def answer_entropy(logits: NDArray[np.float32] | torch.Tensor, temperature: floa
     return min(max(entropy, 0.0), log(logs.shape[1]))  # rounding may leave the range
 
 
-def entropy_of(teacher: Teacher, plan: ViewPlan, temperature: float) -> dict[str, Any]:
+def entropy_of(
+    teacher: Teacher, plan: ViewPlan, temperature: float, progress: Progress
+) -> dict[str, Any]:
     """A teacher's mean entropy over the first view of some of the images that it teaches on.
 
     Returns:
@@ -39,9 +42,11 @@ def entropy_of(teacher: Teacher, plan: ViewPlan, temperature: float) -> dict[str
     spread = np.linspace(0, len(plan.split) - 1, min(_IMAGES, len(plan.split)))
     indices = np.unique(spread.astype(np.int64))
     total = 0.0
-    for part in np.array_split(indices, -(-len(indices) // _AT_ONCE)):
-        logits = teacher.logits(read_views(plan, 0, part))
-        total += answer_entropy(logits, temperature) * len(part)
+    with progress.task(f"asking {teacher.name}", total=len(indices)) as advance:
+        for part in np.array_split(indices, -(-len(indices) // _AT_ONCE)):
+            logits = teacher.logits(read_views(plan, 0, part))
+            total += answer_entropy(logits, temperature) * len(part)
+            advance(len(part))
     return {
         "images": len(indices),
         "temperature": temperature,

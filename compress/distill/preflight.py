@@ -131,7 +131,7 @@ def _look_at_teacher(
 ) -> tuple[dict[str, Any], list[str]]:
     """What the teacher is and says, and what is wrong with it, in sentences."""
     teacher = lessons.teacher
-    size = job.plan.views.size
+    size = job.evaluation_size
     # Answers that were kept are about views of the images that teach, and about no others.
     validation = _score(teacher, dataset.validation, size) if teacher.inputs else None
     logits = _first_answers(job, teacher)

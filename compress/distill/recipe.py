@@ -4,13 +4,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from compress.artifacts import MANIFEST
-from compress.data.dataset import Dataset, Split, select
+from compress.data.dataset import Dataset, Split
 from compress.data.open import open_dataset
 from compress.data.unlabelled import Unlabelled
-from compress.distill.answers import KEPT, answer_from_disk, keeps_logits, wanted_logits
+from compress.distill.answers import (
+    KEPT,
+    answer_from_disk,
+    keeps_logits,
+    kept_form,
+    look_at_kept,
+    views_to_ask,
+    wanted_logits,
+)
 from compress.distill.entropy import entropy_of, entropy_sentence
 from compress.distill.kept.making import Wanted, planned_bytes
 from compress.distill.kept.teacher import kept_view_size
@@ -19,12 +25,13 @@ from compress.distill.objective import distillation_objective
 from compress.distill.preflight import Lessons, TimedTeacher, preflight
 from compress.distill.scarce import hide_labels, labelled_part
 from compress.distill.teachers.check import check_teacher
-from compress.distill.teachers.faster import hasten
+from compress.distill.teachers.faster import Runtime, choose_runtime, hasten
 from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.teachers.record import teacher_record
 from compress.distill.transfer import open_transfer
 from compress.distill.wish import Wish
+from compress.errors import UsageError
 from compress.models.checkpoint import verify_checkpoint
 from compress.progress import Progress
 from compress.stage import settings_of
@@ -61,6 +68,7 @@ class Lesson:
         transfer: the unlabelled images that teach in place of its training split, or None.
         teacher: not yet bound to views, if it is one that answers from disk.
         views: what students see of the images that teach.
+        evaluation_size: height and width at which images are read to be evaluated.
         processes: who trains together.
     """
 
@@ -69,12 +77,35 @@ class Lesson:
     transfer: Unlabelled | None
     teacher: Teacher
     views: ViewPlan
+    evaluation_size: tuple[int, int]
     processes: Processes
 
     @property
     def out(self) -> Path:
         """The stage's folder."""
         return self.wish.run.out or Path()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the teacher's logits are kept on disk; decided by `prepare`."""
+        return self.wish.teaching.keep_logits == "always"
+
+    @property
+    def kept(self) -> Path:
+        """Where they are kept."""
+        return self.wish.teaching.logits or self.out / KEPT
+
+    def wanted(self) -> Wanted:
+        """Which of the teacher's logits the students need."""
+        wish = self.wish
+        return wanted_logits(self.views, wish.teaching, wish.training, wish.keeping, self.processes)
+
+    def runtime(self) -> Runtime:
+        """What torch teachers answer by."""
+        wanted = self.wanted()
+        passes = len(wanted.numbers) if self.keeps else wanted.passes
+        images = passes * len(self.views.split)
+        return choose_runtime(self.teacher, images, self.wish.teachers.teacher_runtime)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result: the same settings make the same weights."""
@@ -86,6 +117,8 @@ class Lesson:
             "data_fingerprint": self.dataset.fingerprint,
             "transfer_fingerprint": self.transfer.fingerprint if self.transfer else None,
             "teacher_identity": self.teacher.identity(),
+            "teacher_runtime": self.runtime(),
+            "kept_form": kept_form(self.teacher, self.wanted(), self.kept) if self.keeps else None,
             "processes": self.processes.count,
             **input_digests(wish.student, wish.network),
         }
@@ -114,7 +147,7 @@ def distill(wish: Wish, progress: Progress) -> Path:
         if taught is not None:
             progress.say(f"teacher {lesson.teacher.name}: {100 * taught:.1f} % right on validation")
         teacher = _answering(lesson, progress)
-        entropy = entropy_of(teacher, lesson.views, wish.teaching.temperature)
+        entropy = entropy_of(teacher, lesson.views, wish.teaching.temperature, progress)
         progress.say(entropy_sentence(lesson.teacher.name, entropy))
         record = {"recipe": {"distill": settings}, "teacher_entropy": entropy}
         # The first seed's student comes last: its manifest says that the whole stage is finished.
@@ -131,16 +164,18 @@ def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
     wish = replace(wish, run=set_up_torch(wish.run.resolved()))
     lesson = prepare(wish, ALONE, progress)
     check_teacher(lesson.teacher, lesson.dataset, progress)
-    wanted = _wanted(lesson)
+    wanted = lesson.wanted()
+    if lesson.keeps:
+        look_at_kept(lesson.teacher, wanted, lesson.kept)
     bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
     teacher = TimedTeacher(bound)
     trainee = _taught_student(lesson, teacher, {}, 0)
-    keeps = lesson.wish.teaching.keep_logits == "always"
+    to_ask = views_to_ask(wanted, lesson.kept) if lesson.keeps else wanted.passes
     lessons = Lessons(
         teacher=teacher,
         temperature=wanted.temperature,
-        passes=(len(wanted.numbers) if keeps else wanted.passes) if teacher.inputs else 0,
-        kept_bytes=planned_bytes(len(lesson.teacher.classes), wanted) if keeps else None,
+        passes=to_ask if teacher.inputs else 0,
+        kept_bytes=planned_bytes(len(teacher.classes), wanted) if lesson.keeps else None,
     )
     networks = wish.training.runs * (2 if wish.teaching.with_baseline else 1)
     return preflight(make_job(trainee, progress), lesson.dataset, lessons, networks=networks)
@@ -163,34 +198,47 @@ def prepare(wish: Wish, processes: Processes, progress: Progress) -> Lesson:
     student = input_of(wish.student, wish.network, dataset, run)
     train = transfer.split if transfer else hide_labels(dataset.train, teaching.labels, run.seed)
     source = transfer.fingerprint if transfer else f"{dataset.fingerprint}:train"
-    size = kept_view_size(teacher) or views_size(dataset, student, *teacher.inputs)
+    size = views_size(dataset, student, *teacher.inputs)
+    shown = kept_view_size(teacher) or size
+    _refuse_small_views(wish, teacher, shown, size)
     return Lesson(
         wish=replace(wish, teaching=teaching),
         dataset=dataset,
         transfer=transfer,
         teacher=teacher,
-        views=plan_views(train, source, size, wish.augmenting, run),
+        views=plan_views(train, source, shown, wish.augmenting, run),
+        evaluation_size=size,
         processes=processes,
     )
 
 
+def _refuse_small_views(
+    wish: Wish, teacher: Teacher, shown: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """Kept logits may be of smaller views than the student could use; that must be asked for.
+
+    Raises:
+        UsageError: names both sizes.
+    """
+    if wish.augmenting.view_size is None and shown[0] * shown[1] < size[0] * size[1]:
+        raise UsageError(
+            f"--teacher {teacher.name}: expected logits of views of {size[0]} x {size[1]} pixels, "
+            f"which the student looks at, found {shown[0]} x {shown[1]}; keep them again with "
+            f"compress logits --view-size {size[0]}, or teach on the smaller views with "
+            f"--view-size {shown[0]}"
+        )
+
+
 def _answering(lesson: Lesson, progress: Progress) -> Teacher:
     """The teacher as it answers in every step."""
-    wish, wanted = lesson.wish, _wanted(lesson)
-    bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
-    keeps = wish.teaching.keep_logits == "always"
-    asked = (len(wanted.numbers) if keeps else wanted.passes) * len(lesson.views.split)
-    bound = hasten(bound, lesson.views, asked, wish.teachers.teacher_runtime, progress)
-    if not keeps:
-        return bound
-    folder = wish.teaching.logits or lesson.out / KEPT
-    return answer_from_disk(bound, wanted, folder, lesson.processes, progress)
-
-
-def _wanted(lesson: Lesson) -> Wanted:
-    """Which of the teacher's logits the students need."""
-    wish = lesson.wish
-    return wanted_logits(lesson.views, wish.teaching, wish.training, wish.keeping, lesson.processes)
+    wish, wanted = lesson.wish, lesson.wanted()
+    teacher = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
+    if not lesson.keeps or views_to_ask(wanted, lesson.kept):
+        asked = wish.teachers.teacher_runtime
+        teacher = hasten(teacher, lesson.views, lesson.runtime(), asked, progress)
+    if not lesson.keeps:
+        return teacher
+    return answer_from_disk(teacher, wanted, lesson.kept, lesson.processes, progress)
 
 
 def _taught_student(
@@ -219,6 +267,7 @@ def _taught_student(
         run=wish.run,
         dataset=lesson.dataset,
         views=lesson.views,
+        evaluation_size=lesson.evaluation_size,
         objective=objective,
         seed=wish.run.seed + number,
         folder=run_folder(out, number),
@@ -230,14 +279,16 @@ def _taught_student(
 def _plain_student(lesson: Lesson, common: dict[str, Any], number: int) -> Trainee:
     """The same student without the teacher: same seed, same schedule, same number of steps."""
     wish = lesson.wish
+    train, epochs = _without_teacher(lesson)
     return Trainee(
         title=f"training {wish.student} without teacher, seed {wish.run.seed + number}",
         reference=wish.student,
         network=wish.network,
-        training=wish.training,
+        training=replace(wish.training, epochs=epochs),
         run=wish.run,
         dataset=lesson.dataset,
-        views=replace(lesson.views, split=_labelled(lesson), source="labelled"),
+        views=replace(lesson.views, split=train, source="labelled"),
+        evaluation_size=lesson.evaluation_size,
         objective=label_objective(wish.training.label_smoothing),
         seed=wish.run.seed + number,
         folder=run_folder(lesson.out, number) / BASELINE,
@@ -246,12 +297,17 @@ def _plain_student(lesson: Lesson, common: dict[str, Any], number: int) -> Train
     )
 
 
-def _labelled(lesson: Lesson) -> Split:
-    """What a student can learn without the teacher, repeated to as many images an epoch."""
-    train = lesson.dataset.train
+def _without_teacher(lesson: Lesson) -> tuple[Split, int]:
+    """What a student can learn from without the teacher, and for how many epochs.
+
+    The number of steps is that of the student with the teacher: few labels are repeated within an
+    epoch; in place of a transfer set all labelled images are shown, for more epochs or fewer.
+    """
+    train, wish = lesson.dataset.train, lesson.wish
+    epochs = wish.training.epochs
     if lesson.transfer:
-        return select(train, np.resize(np.arange(len(train)), len(lesson.views.split)))
-    return labelled_part(train, lesson.wish.teaching.labels, lesson.wish.run.seed)
+        return train, max(1, round(epochs * len(lesson.views.split) / len(train)))
+    return labelled_part(train, wish.teaching.labels, wish.run.seed), epochs
 
 
 def _comparison(lesson: Lesson) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 """The transfer set: unlabelled images that a teacher teaches on, in place of the training split."""
 
+from dataclasses import replace
+
 from compress.data.dataset import Dataset
 from compress.data.unlabelled import Unlabelled, leak_notes, open_unlabelled
 from compress.progress import Progress
@@ -11,7 +13,8 @@ def open_transfer(
 ) -> Unlabelled | None:
     """Read the images that `--transfer` names; None where it was not given.
 
-    Says how many of them are also in validation or test.
+    Says how many of them are also in validation or test, and keeps that in the `notes`: they
+    belong beside the accuracies.
 
     Raises:
         DataError: no such source, or no image in it that can be read.
@@ -25,5 +28,6 @@ def open_transfer(
         max_bad=run.max_bad,
         progress=progress,
     )
-    progress.say_all((*found.notes, *leak_notes(found, dataset)))
+    found = replace(found, notes=(*found.notes, *leak_notes(found, dataset)))
+    progress.say_all(found.notes)
     return found

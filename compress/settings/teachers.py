@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from compress.errors import UsageError
 from compress.settings.expect import expect
 
 
@@ -55,10 +56,17 @@ class Teachers:
             expect(name, value, usable, "one number or three")
         scale = self.teacher_scale
         expect("teacher_scale", scale, scale is None or min(scale) > 0, "numbers above 0")
-        shares = self.teacher_shares
-        fits = shares is None or (
-            len(shares) == len(self.teacher) and all(0 < s < float("inf") for s in shares)
-        )
-        expect(
-            "teacher_shares", shares, fits, f"{len(self.teacher)} numbers above 0, one a teacher"
-        )
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        shares, count = self.teacher_shares, len(self.teacher)
+        if shares is None:
+            return
+        if not count:
+            raise UsageError(
+                "--teacher-shares: expected --teacher as well, found no teacher to have a share; "
+                "name the teachers, in the order of their shares"
+            )
+        fits = len(shares) == count and all(0 < share < float("inf") for share in shares)
+        numbers = "1 number" if count == 1 else f"{count} numbers"
+        expect("teacher_shares", shares, fits, f"{numbers} above 0, one a teacher")

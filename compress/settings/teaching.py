@@ -1,6 +1,6 @@
 """How a student is taught."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from compress.errors import UsageError
 from compress.settings.expect import expect
+
+_CE_WEIGHT = 0.5
 
 
 @Parameter(name="*")
@@ -19,7 +21,7 @@ class Teaching:
         method: Distillation loss.
         temperature: T, which softens both distributions.
         kd_weight: Weight of T^2 KL(teacher || student).
-        ce_weight: Weight of the cross-entropy with the labels.
+        ce_weight: Weight of the cross-entropy with the labels [0.5; 0 with --transfer].
         labels: Use the labels of this many training images only; 0 uses all of them.
         transfer: Unlabelled images (a folder or an .npz) that teach in place of the training split.
         keep_logits: Ask the teacher once a view and keep its logits: always, never, or auto, where
@@ -31,7 +33,7 @@ class Teaching:
     method: str = "kd"
     temperature: float = 2.0
     kd_weight: float = 0.5
-    ce_weight: float = 0.5
+    ce_weight: float | None = None
     labels: int = 0
     transfer: str | None = None
     keep_logits: Literal["auto", "always", "never"] = "auto"
@@ -42,16 +44,21 @@ class Teaching:
         """Refuse numbers that no loss can use.
 
         Raises:
-            UsageError: a temperature or weight out of its range.
+            UsageError: a temperature or weight out of its range, or two flags that contradict.
         """
         warm = 0 < self.temperature < float("inf")
         expect("temperature", self.temperature, warm, "a number above 0")
         for name in ("kd_weight", "ce_weight"):
             value = getattr(self, name)
-            expect(name, value, 0 <= value < float("inf"), "0 or more")
+            expect(name, value, value is None or 0 <= value < float("inf"), "0 or more")
         expect("labels", self.labels, self.labels >= 0, "0 or more")
         if self.kd_weight == self.ce_weight == 0:
             raise UsageError("--kd-weight and --ce-weight: both are 0, so nothing would be learnt")
+        if self.logits is not None and self.keep_logits == "never":
+            raise UsageError(
+                f"--logits {self.logits} and --keep-logits never: expected one of them; a folder "
+                "of kept logits serves only where they are kept"
+            )
         if self.transfer is not None:
             self._check_transfer(self.transfer)
 
@@ -67,3 +74,14 @@ class Teaching:
                 f"--transfer {transfer} and --labels {self.labels}: expected one of them; a "
                 "transfer set has no labels, and takes the place of the training split"
             )
+        if self.ce_weight:
+            raise UsageError(
+                f"--transfer {transfer} and --ce-weight {self.ce_weight:g}: expected one of them; "
+                "a transfer set has no labels to weigh"
+            )
+
+    def resolved(self) -> "Teaching":
+        """The same with the weight of the labels that "not given" means."""
+        if self.ce_weight is not None:
+            return self
+        return replace(self, ce_weight=_CE_WEIGHT if self.transfer is None else 0.0)

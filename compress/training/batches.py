@@ -47,14 +47,14 @@ class Batch:
         labels: int64 [B]; UNLABELLED where the label is not to be used.
         partner_labels: int64 [B], of the images that were mixed in; None without mixing.
         images_in_step: images of the whole step, of which this may be a part.
-        labels_in_step: sum of `label_weights` over the whole step.
+        labels_in_step: images of the whole step of which some label is known.
     """
 
     views: Views
     labels: NDArray[np.int64]
     partner_labels: NDArray[np.int64] | None
     images_in_step: int
-    labels_in_step: float
+    labels_in_step: int
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,13 +94,17 @@ def _steps(seed: int, epoch: int, count: int, steps: int) -> list[NDArray[np.int
     return np.array_split(order(seed, epoch, count), steps)
 
 
-def _labels_in_step(plan: BatchPlan, number: int, indices: NDArray[np.int64]) -> float:
-    """How many images of a step have labels; a mixture of both kinds counts by its shares."""
+def _labels_in_step(plan: BatchPlan, number: int, indices: NDArray[np.int64]) -> int:
+    """How many images of a step have a label, their own or their partner's.
+
+    Not the sum of shares: a step whose only label is faintly mixed in must not count it in full.
+    """
     labels = plan.views.split.labels
-    shares, partners = mixture(plan.views, number, indices)
-    partner_labels = None if partners is None else labels[partners]
-    own, others = _label_weights(shares, labels[indices], partner_labels)
-    return float(own.sum(dtype=np.float64) + others.sum(dtype=np.float64))
+    known = labels[indices] != UNLABELLED
+    _, partners = mixture(plan.views, number, indices)
+    if partners is not None:
+        known |= labels[partners] != UNLABELLED
+    return int(known.sum())
 
 
 def _label_weights(

@@ -56,7 +56,8 @@ def split_logits(
         split: N images.
         size: height and width at which the images are read.
         progress: shows the images done.
-        processes: each computes its share of the images; all get all logits.
+        processes: each computes its share of the images by the first one's network, which is the
+            one that is saved; all get all logits.
 
     Returns:
         Logits, float32 [N, classes].
@@ -64,6 +65,7 @@ def split_logits(
     Raises:
         ModelError: a logit is NaN or infinite.
     """
+    processes.same_buffers(module)
     device = device_of(module)
     was_training = module.training
     module.eval()

@@ -20,9 +20,9 @@ Training is stopped after epochs at chance in a row that
 3. lie wholly after the warm-up, while the rate is not yet what was asked for,
 4. number at least 2 and have at least 200 steps: an epoch of few images is few steps, and a
    thousand classes begin slowly; a run that is shorter than that ends soon by itself, and
-5. do not come down: an epoch whose loss (as a share of chance) is 1 % below the lowest of the
-   epochs at chance before it begins the count anew, since a network may be on its way back from
-   a loss far above chance.
+5. do not come down from far above: an epoch whose mean loss is more than 1.05 of chance and 5 %
+   below the lowest of the epochs at chance before it begins the count anew, since a network may
+   be on its way back. Nearer to chance a lower loss says nothing: noise alone finds new lows.
 
 What it misses by intent: a network that has learnt how frequent the classes are, and no more, has
 a loss below chance where they are uneven. To stop it there would also stop those that learn a rare
@@ -40,7 +40,9 @@ from compress.data.dataset import UNLABELLED
 from compress.intervals import wilson
 from compress.settings import Training
 
-AT_CHANCE = 0.99  # of the chance level; also what counts as a fall
+AT_CHANCE = 0.99  # of the chance level
+FAR = 1.05  # times chance, from where a loss may come down
+FALL = 0.95  # of the lowest so far, which counts as coming down
 PATIENCE = 2  # epochs
 LEAST_STEPS = 200
 
@@ -52,6 +54,7 @@ class EpochEnd:
     Attributes:
         step: steps done over all epochs, this one included.
         steps: steps of this epoch.
+        loss: its mean over all steps of the epoch.
         terms: the weighted terms of the loss, means over some of its steps.
         chance: the same terms over the same steps, for logits of zeros.
         right: images of the validation split that were named rightly.
@@ -60,6 +63,7 @@ class EpochEnd:
 
     step: int
     steps: int
+    loss: float
     terms: Mapping[str, float]
     chance: Mapping[str, float]
     right: int
@@ -106,11 +110,12 @@ class ChanceGuard:
         if share is None or share < AT_CHANCE or beats_chance(epoch.right, epoch.labels):
             self.state.clear()
             return False
-        lowest = self.state.get("lowest", share)
-        falls = share < AT_CHANCE * lowest
+        mean = epoch.loss / sum(epoch.chance.values())
+        lowest = self.state.get("lowest", mean)
+        falls = mean > FAR and mean < FALL * lowest
         warm = epoch.step - epoch.steps >= self._warmup_steps
         counts = warm and not falls
-        self.state["lowest"] = min(lowest, share)
+        self.state["lowest"] = min(lowest, mean)
         self.state["epochs"] = self.state.get("epochs", 0) + 1 if counts else 0
         self.state["steps"] = self.state.get("steps", 0) + epoch.steps if counts else 0
         long = self.state["epochs"] >= self._patience

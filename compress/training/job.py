@@ -12,7 +12,7 @@ from compress.preprocess import Preprocessing
 from compress.settings import Training
 from compress.training.batches import Batch, BatchPlan
 from compress.training.processes import ALONE, Processes
-from compress.training.state import last_good_state
+from compress.training.state import STATE
 
 # The weighted terms of a part's loss, by name. Each is the part's share of the mean over the whole
 # step; the sum over terms and parts is what is minimised.
@@ -34,6 +34,7 @@ class Job:
         settings: the schedule.
         epochs: passes over the plan's images.
         folder: where the state is kept.
+        evaluation_size: height and width at which images are read to be evaluated.
         processes: who trains it together.
     """
 
@@ -46,13 +47,14 @@ class Job:
     settings: Training
     epochs: int
     folder: Path
+    evaluation_size: tuple[int, int]
     processes: Processes = ALONE
 
     def total_steps(self) -> int:
         """Steps over all epochs."""
         return self.epochs * self.plan.steps()
 
-    def last_state(self) -> str:
+    def last_state(self, name: str = STATE) -> str:
         """Where the last good state lies, in words for an error."""
-        path = last_good_state(self.folder)
-        return f"the last good state is {path}" if path else "no state was saved yet"
+        path = self.folder / name
+        return f"the last good state is {path}" if path.is_file() else "no state was saved yet"

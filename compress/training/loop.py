@@ -8,20 +8,21 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from compress.errors import TrainingError
+from compress.errors import ModelError, TrainingError
 from compress.models.head import keep_frozen_in_eval
 from compress.progress import Advance, Progress
 from compress.training.average import make_average
 from compress.training.batches import Batch, BatchPlan, read_batch
 from compress.training.evaluate import accuracy, split_logits
-from compress.training.guard import ChanceGuard, EpochEnd
+from compress.training.guard import ChanceGuard, EpochEnd, beats_chance
 from compress.training.job import Job
 from compress.training.learner import History, Learner, Position
 from compress.training.loader import ahead
 from compress.training.optimizer import make_optimizer
-from compress.training.state import hold_state, load_state, save_state
+from compress.training.state import HELD, hold_state, load_state, save_state
 from compress.training.step import CHANCE_STEPS, take_step
 from compress.training.stopping import Stop, stop_requests
 from compress.training.tracking import Tracker
@@ -55,6 +56,12 @@ def fit(job: Job, progress: Progress) -> History:
         run = Run(job, learner, position, tracker, progress)
         run.to_the_end(stop, advance)
     learner.settle(job.settings.select)
+    right = round(position.history[-1]["validation_accuracy"] * len(job.validation))
+    if not beats_chance(right, job.validation.labels):
+        progress.say(
+            f"{job.title}: right on validation no more often than naming one class would be; "
+            "nothing was learnt: look at --lr, labels and normalisation with --dry-run"
+        )
     return position.history
 
 
@@ -84,6 +91,7 @@ class Run:
         self.tracker, self.progress = tracker, progress
         warmup_steps = job.settings.warmup * job.total_steps()
         self.guard = ChanceGuard(position.guard, warmup_steps=warmup_steps)
+        self.terms: dict[str, float] = {}  # of the step that was taken last
         self.began = self.saved = time.perf_counter()
 
     def to_the_end(self, stop: Stop, advance: Advance) -> None:
@@ -96,7 +104,8 @@ class Run:
                 parts = islice(batches, job.settings.accumulate)
                 figures = take_step(job, self.learner, position.step, parts)
                 position.add(figures)
-                self.tracker.step(position.step, _loss_terms(figures))
+                self.terms = _loss_terms(figures)
+                self.tracker.step(position.step, self.terms)
                 advance(1 / job.plan.steps())
                 epoch_ended = position.step % job.plan.steps() == 0
                 if epoch_ended:
@@ -112,14 +121,7 @@ class Run:
     def _end_epoch(self) -> None:
         """Evaluate, write the history's row, and look whether anything is learnt at all."""
         job, position = self.job, self.position
-        logits = split_logits(
-            self.learner.to_keep(),
-            job.preprocessing,
-            job.validation,
-            job.plan.views.size,
-            processes=job.processes,
-        )
-        found = accuracy(logits, job.validation.labels)
+        found = accuracy(self._validate(), job.validation.labels)
         self._training_mode()
         self._count_seconds()
         row = self._row(found)
@@ -130,6 +132,24 @@ class Run:
         self.progress.detail(_epoch_sentence(job, row))
         self._refuse_chance(round(found * len(job.validation)))
         position.sums, position.seconds = {}, 0.0
+
+    def _validate(self) -> NDArray[np.float32]:
+        """The logits of the network as it is kept, on validation.
+
+        Raises:
+            TrainingError: they are not finite: the weights have just diverged.
+        """
+        job = self.job
+        try:
+            return split_logits(
+                self.learner.to_keep(),
+                job.preprocessing,
+                job.validation,
+                job.evaluation_size,
+                processes=job.processes,
+            )
+        except ModelError as error:
+            raise TrainingError(self._diverged()) from error
 
     def _row(self, validation_accuracy: float) -> dict[str, float]:
         """The history's row of the epoch that has just ended: means over its steps."""
@@ -157,18 +177,15 @@ class Run:
         epoch = EpochEnd(
             step=self.position.step,
             steps=job.plan.steps(),
+            loss=sums["loss"] / job.plan.steps(),
             terms=_means(sums, "probe/", probed),
             chance=_means(sums, "chance/", probed),
             right=right,
             labels=job.validation.labels,
         )
-        counted = bool(self.position.guard.get("epochs"))
-        stops = self.guard.stops(epoch)
-        if not counted and self.position.guard.get("epochs") and job.processes.first:
-            hold_state(job.folder)  # this epoch may be the first of a divergence
-        if stops:
-            sentence = self.guard.sentence(job.title, epoch, job.last_state(), job.settings)
-            raise TrainingError(sentence)
+        if self.guard.stops(epoch):
+            last = job.last_state(HELD)
+            raise TrainingError(self.guard.sentence(job.title, epoch, last, job.settings))
 
     def _count_seconds(self) -> None:
         """Add the time since the last call to the running epoch's."""
@@ -185,10 +202,32 @@ class Run:
         if (due or stopping) and job.processes.first:
             self._count_seconds()
             self.tracker.flush()
-            save_state(job.folder, self.learner, self.position)
-            self.saved = time.perf_counter()
+            self._save()
+        good = epoch_ended and not self.position.guard
+        if good and job.processes.first:
+            hold_state(job.folder)
         if stopping:
             raise KeyboardInterrupt
+
+    def _save(self) -> None:
+        """Save the state, which must be fit to go on from.
+
+        Raises:
+            TrainingError: a weight is not finite; the state that is there stays.
+        """
+        if not all(bool(torch.isfinite(p).all()) for p in self.learner.module.parameters()):
+            raise TrainingError(self._diverged())
+        save_state(self.job.folder, self.learner, self.position)
+        self.saved = time.perf_counter()
+
+    def _diverged(self) -> str:
+        job = self.job
+        terms = ", ".join(f"{name} {value:g}" for name, value in self.terms.items())
+        return (
+            f"{job.title}: expected finite weights, found NaN or infinity after step "
+            f"{self.position.step} ({terms}); {job.last_state()}; "
+            f"use a lower --lr than {job.settings.lr:g} with --force"
+        )
 
     def _minute_over(self) -> bool:
         return time.perf_counter() - self.saved > _SAVE_SECONDS

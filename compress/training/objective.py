@@ -22,7 +22,7 @@ def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float = 0
     """This part's share of the mean cross-entropy over the labelled images of a step.
 
     A mixture of two images counts with both labels, each by its share (Zhang et al. 2018, arXiv
-    1710.09412).
+    1710.09412); a label that is not known counts nothing.
 
     Args:
         logits: float32 [B, C].

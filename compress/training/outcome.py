@@ -38,7 +38,7 @@ def evaluate(
     metrics: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for name in ("validation", "test"):
-        split, size = dataset.split(name), job.plan.views.size
+        split, size = dataset.split(name), job.evaluation_size
         logits = split_logits(job.module, job.preprocessing, split, size, progress, job.processes)
         predictions = logits.argmax(axis=1)
         right = int((predictions == split.labels).sum())

@@ -104,6 +104,6 @@ def _time_evaluation(job: Job, dataset: Dataset) -> float:
     some = select(dataset.validation, batch)
     for _ in range(2):
         started = time.perf_counter()
-        split_logits(job.module, job.preprocessing, some, job.plan.views.size)
+        split_logits(job.module, job.preprocessing, some, job.evaluation_size)
         seconds = time.perf_counter() - started
     return seconds / len(some)

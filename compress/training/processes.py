@@ -1,19 +1,22 @@
 """One process, or several that torchrun started and that train one network together."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from compress import launched
+from compress.errors import ArtifactError, CompressError
 from compress.models.norms import batch_norm_kind
+from compress.training.ending import Notes, ending
 
 T = TypeVar("T")
 
@@ -47,6 +50,57 @@ class Processes:
             distributed.broadcast_object_list(box, src=0)
         return box[0]  # type: ignore[return-value]
 
+    def outcome(self, make: Callable[[], T]) -> T:
+        """What `make` gives on the first process, on every process.
+
+        Raises:
+            CompressError: the one that `make` raised on the first process; on every process.
+        """
+        told: tuple[T | None, type[CompressError] | None, tuple[Any, ...]] = (None, None, ())
+        if self.first:
+            try:
+                told = (make(), None, ())
+            except CompressError as error:
+                # By its parts: pickle would make it from its sentence, which some are not made of.
+                told = (None, type(error), error.args)
+        value, kind, arguments = self.share(told)
+        if kind is not None:
+            raise kind.__new__(kind, *arguments)
+        return value  # type: ignore[return-value]
+
+    def check_same(self, value: object, subject: str) -> None:
+        """Go on only where every process has the first one's value.
+
+        Args:
+            value: of this process.
+            subject: what it is, for the error.
+
+        Raises:
+            ArtifactError: this process has another value than the first.
+        """
+        first = self.share(value)
+        if value != first:
+            raise ArtifactError(
+                f"{subject}: expected {first}, as the first process has, found {value}; "
+                "let all processes see one --out folder"
+            )
+
+    def same_buffers(self, module: nn.Module) -> None:
+        """Give a network the first process's buffers: BatchNorm's statistics, which it saves.
+
+        In training each process moves its own, and torch makes them one only as the next step
+        begins; what is evaluated in between must be the network that is saved.
+        """
+        buffers = [buffer for buffer in module.buffers() if buffer.numel()]
+        if self.count == 1 or not buffers:
+            return
+        # As bytes, in one message: whatever their types are.
+        own = [buffer.detach().contiguous().view(-1).view(torch.uint8) for buffer in buffers]
+        message = torch.cat(own)
+        distributed.broadcast(message, src=0)
+        for buffer, part in zip(buffers, torch.split(message, [len(b) for b in own]), strict=True):
+            buffer.detach().copy_(part.clone().view(buffer.dtype).view(buffer.shape))
+
     def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up arrays of one shape, float64, over all processes."""
         if self.count == 1:
@@ -69,19 +123,30 @@ class Processes:
         ids = [device] if device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
 
-    def batch_norm(self, module: nn.Module, device: torch.device) -> tuple[nn.Module, str]:
+    def batch_norm(
+        self, module: nn.Module, device: torch.device, accumulate: int = 1
+    ) -> tuple[nn.Module, str]:
         """Let BatchNorm see the whole step where torch can; says which statistics it uses.
 
+        Args:
+            module: the network.
+            device: where it is trained.
+            accumulate: parts of each process's share of a step; BatchNorm sees one at a time.
+
         Returns:
-            The network, and one of: none, frozen, whole step, synchronised, per process.
+            The network, and one of: none, frozen, whole step, per part, per process,
+            synchronised, synchronised per part.
         """
         kind = batch_norm_kind(module)
-        if kind != "whole step" or self.count == 1:
+        if kind != "whole step":
             return module, kind
-        if device.type == "cuda":
+        if self.count > 1 and device.type == "cuda":
             synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-            return synchronised, "synchronised"
-        return module, "per process"  # torch's SyncBatchNorm has no CPU kernel
+            return synchronised, "synchronised" if accumulate == 1 else "synchronised per part"
+        if accumulate > 1:
+            return module, "per part"
+        # torch's SyncBatchNorm has no CPU kernel.
+        return module, "whole step" if self.count == 1 else "per process"
 
 
 ALONE = Processes()
@@ -89,14 +154,36 @@ ALONE = Processes()
 
 @contextmanager
 def join_processes(device: str) -> Iterator[Processes]:
-    """Meet the other processes that torchrun started; alone where it did not."""
+    """Meet the other processes that torchrun started; alone where it did not.
+
+    Raises:
+        SaidElsewhereError: another process has said, or says, why this one cannot go on.
+        TrainingError: another process was killed or cannot be reached any more.
+    """
     if launched.process_count() == 1:
         yield ALONE
         return
+    rank, count = launched.rank(), launched.process_count()
     if device.startswith("cuda"):
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0))
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    store = _store_of_this_meeting(rank)
+    notes = Notes(store, rank, count)
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    group = PrefixStore("group", store)
+    distributed.init_process_group(backend, store=group, rank=rank, world_size=count)
     try:
-        yield Processes(launched.rank(), launched.process_count())
+        yield Processes(rank, count)
+    except (Exception, KeyboardInterrupt) as error:
+        end = ending(error, notes, first=rank == 0)
+        if end is error:
+            raise
+        raise end from error
     finally:
         distributed.destroy_process_group()
+
+
+def _store_of_this_meeting(rank: int) -> Store:
+    """The store that torchrun keeps, with keys of its own for each time that the processes meet."""
+    store: Store = next(rendezvous("env://"))[0]
+    number = store.add(f"meetings of {rank}", 1)
+    return PrefixStore(f"meeting {number}", store)

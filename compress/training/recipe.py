@@ -8,7 +8,7 @@ from compress.artifacts import MANIFEST
 from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
 from compress.models.checkpoint import verify_checkpoint
-from compress.progress import Progress
+from compress.progress import SILENT, Progress
 from compress.settings import Augmenting, Network, Run, Training
 from compress.stage import settings_of
 from compress.training.objective import label_objective
@@ -75,8 +75,14 @@ def train(wish: Wish, progress: Progress) -> Path:
             progress.say(f"{out}: finished already")
             return out
         # The first seed comes last: its manifest says that the whole stage is finished.
-        for number in reversed(range(wish.training.runs)):
-            train_network(_trainee(wish, dataset, settings, processes, number), progress)
+        numbers = reversed(range(wish.training.runs))
+        trainees = [_trainee(wish, dataset, settings, processes, number) for number in numbers]
+        make_job(trainees[0], SILENT)  # what it refuses, it refuses before --force removes anything
+        if processes.first:
+            stage.begin()
+        processes.wait()
+        for trainee in trainees:
+            train_network(trainee, progress)
     return out
 
 
@@ -127,6 +133,7 @@ def _trainee(
         run=run,
         dataset=dataset,
         views=plan_views(dataset.train, source, size, wish.augmenting, run),
+        evaluation_size=size,
         objective=label_objective(wish.training.label_smoothing),
         seed=run.seed + number,
         folder=run_folder(out, number),

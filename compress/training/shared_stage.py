@@ -12,8 +12,7 @@ def open_shared_stage(
     run: Run, command: str, settings: Mapping[str, Any], *, result: str, processes: Processes
 ) -> Stage:
     """`open_stage` for `run.out` by the first process; the others hear what it found."""
-    stage = None
-    if processes.first:
-        out = run.require_out()
-        stage = open_stage(out, command, settings, result=result, force=run.force)
-    return processes.share(stage)
+    out = run.require_out()
+    return processes.outcome(
+        lambda: open_stage(out, command, settings, result=result, force=run.force)
+    )

@@ -4,18 +4,19 @@ Order, augmentation and dropout need no state: they are functions of (seed, step
 """
 
 import io
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from compress.artifacts import write_bytes
+from compress.artifacts import atomic_path, write_bytes
 from compress.errors import ArtifactError
 from compress.training.learner import Best, Learner, Position
 
 STATE = "training-state.pt"
-HELD = "last-good-state.pt"  # from before the first epoch at chance level
+HELD = "last-good-state.pt"  # as it was at the end of the last epoch that was above chance
 
 
 def save_state(folder: Path, learner: Learner, position: Position) -> None:
@@ -58,14 +59,15 @@ def load_state(folder: Path, learner: Learner) -> Position:
 
 
 def hold_state(folder: Path) -> None:
-    """Keep the state that is there under another name, since the next ones may be no good."""
-    if (folder / STATE).is_file():
-        write_bytes(folder / HELD, (folder / STATE).read_bytes())
+    """Keep the state that is there under another name: the next epochs may be no good.
 
-
-def last_good_state(folder: Path) -> Path | None:
-    """The state from before a divergence, or the last one; None where nothing was saved."""
-    return next((folder / n for n in (HELD, STATE) if (folder / n).is_file()), None)
+    A second name for the same bytes: a state is never written in place.
+    """
+    if not (folder / STATE).is_file():
+        return
+    with atomic_path(folder / HELD) as temporary:
+        temporary.unlink()
+        os.link(folder / STATE, temporary)
 
 
 def drop_state(folder: Path) -> None:

@@ -19,6 +19,7 @@ from compress.training.schedule import pace_at, set_pace
 _DROPOUT = 2  # stream of a seed, beside those of order and views
 # A term's value for a student that says nothing is measured on the first steps of an epoch.
 CHANCE_STEPS = 4
+_TOO_SMALL = "Expected more than 1 value per channel"  # torch, of a BatchNorm in training
 
 
 def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> dict[str, float]:
@@ -37,6 +38,8 @@ def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> 
 
     Raises:
         TrainingError: the loss is not finite.
+        ModelError: the network takes no part this small, or leaves weights out that several
+            processes would have to exchange.
     """
     pace = pace_at(step, steps=job.total_steps(), settings=job.settings)
     set_pace(learner.optimizer, pace, job.settings.lr)
@@ -47,6 +50,8 @@ def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> 
         with _gradients_met(learner.network, last):
             for name, value in _compute(job, learner, step, number, batch).items():
                 sums[name] = sums.get(name, 0.0) + value
+    if job.processes.count > 1:
+        _refuse_unused(job, learner.module)
     if job.settings.clip_norm > 0:
         nn.utils.clip_grad_norm_(learner.module.parameters(), job.settings.clip_norm)
     learner.optimizer.step()
@@ -80,8 +85,13 @@ def _forward(job: Job, network: Callable[[torch.Tensor], object], batch: Batch) 
     layout = job.settings.channels_last
     inputs = to_input(batch.views.pixels, job.preprocessing, device, channels_last=layout)
     reduced = job.settings.precision == "bfloat16"
-    with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
-        logits = network(inputs)
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
+            logits = network(inputs)
+    except ValueError as error:
+        if _TOO_SMALL not in str(error):
+            raise
+        raise ModelError(_too_small(job, len(inputs))) from error
     if not isinstance(logits, torch.Tensor):
         raise ModelError(
             f"{job.title}: expected logits as one tensor, found {type(logits).__name__} in "
@@ -111,11 +121,35 @@ def _count_right(logits: torch.Tensor, batch: Batch) -> dict[str, float]:
     return {"right": float(right.sum()), "labelled": float(labelled.sum())}
 
 
+def _refuse_unused(job: Job, module: nn.Module) -> None:
+    """Several processes exchange all gradients: torch waits for each weight's, and would for ever.
+
+    Raises:
+        ModelError: names the weights that had no part in the loss.
+    """
+    unused = [n for n, p in module.named_parameters() if p.requires_grad and p.grad is None]
+    if unused:
+        more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
+        raise ModelError(
+            f"{job.title}: expected every trained parameter in the loss where several processes "
+            f"train, found {', '.join(unused[:3])}{more} without a gradient; remove them from the "
+            "network, switch their requires_grad off, or train in one process"
+        )
+
+
 def _over_processes(job: Job, sums: Mapping[str, float]) -> dict[str, float]:
     if job.processes.count == 1:
         return dict(sums)
     total = job.processes.sum(np.array(list(sums.values())))
     return dict(zip(sums, total.tolist(), strict=True))
+
+
+def _too_small(job: Job, images: int) -> str:
+    return (
+        f"{job.title}: expected parts of a step that BatchNorm can take statistics of, found "
+        f"{images} image in one; use a larger --batch-size than {job.plan.batch_size}, a smaller "
+        f"--accumulate than {job.settings.accumulate} if it is above 1, or fewer processes"
+    )
 
 
 def _diverged(job: Job, figures: Terms | Mapping[str, float], step: int) -> str:

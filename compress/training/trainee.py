@@ -41,6 +41,7 @@ class Trainee:
         run: data, threads, device.
         dataset: the images.
         views: the images that teach, as views: of `dataset.train`, a part of it, or others.
+        evaluation_size: height and width at which images are read to be evaluated.
         objective: the loss.
         seed: of weights and order.
         folder: of the checkpoint.
@@ -55,6 +56,7 @@ class Trainee:
     run: Run
     dataset: Dataset
     views: ViewPlan
+    evaluation_size: tuple[int, int]
     objective: Objective
     seed: int
     folder: Path
@@ -194,6 +196,8 @@ def train_network(trainee: Trainee, progress: Progress) -> None:
     """
     processes = trainee.processes
     if processes.share((trainee.folder / MANIFEST).is_file()):
+        if processes.first:
+            drop_state(trainee.folder)  # of a run that was killed between the two
         return
     built, model = _build(trainee)
     progress.say_all(built.notes)
@@ -246,6 +250,7 @@ def _make_job(trainee: Trainee, built: BuiltModel) -> Job:
         settings=trainee.training,
         epochs=trainee.training.epochs,
         folder=trainee.folder,
+        evaluation_size=trainee.evaluation_size,
         processes=trainee.processes,
     )
 

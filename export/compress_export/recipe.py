@@ -157,6 +157,7 @@ def export(
         threads=run.threads,
         progress=progress,
     )
+    stage.begin()
     results = {role: _export_float(work, role, model) for role, model in models.items()}
     if settings.int8:
         results[STUDENT_INT8] = _export_int8(work, models[STUDENT], results[STUDENT])

@@ -180,7 +180,6 @@ def _find_teacher(
             f"{student.name} was taught by {record['reference']}, which is not one torch network: "
             "the bundle holds no teacher; give --teacher FOLDER to put one beside it"
         )
-        progress.say(note)
         return None, (note,)
     return _rebuild_teacher(record, student, dataset), ()
 

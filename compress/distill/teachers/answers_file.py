@@ -211,7 +211,8 @@ def _rows(subject: str, dataset: Dataset, count: int, names: tuple[str, ...]) ->
         return np.arange(count)
     if count == len(source):
         return positions
-    whole = f" or {len(source):,} before others were cut from it" if len(source) > count else ""
+    cut = len(source) != len(train)
+    whole = f" or {len(source):,} before others were cut from them" if cut else ""
     raise DataError(
         f"{subject}: expected a row for each of the {len(train):,} training images of "
         f"{dataset.name}{whole}, in their order, found {count:,} rows; make them for these images"

@@ -76,19 +76,23 @@ def _check(teacher: LiveTeacher, dataset: Dataset, progress: Progress) -> torch.
     look = _Look(dataset.validation, views_size(dataset, *teacher.inputs))
     logits = look.answers(teacher, progress)
     if not teacher.normalisation_known:
-        _probe_normalisation(teacher, look)
+        _probe_normalisation(teacher, look, progress)
     return logits
 
 
-def _probe_normalisation(teacher: LiveTeacher, look: _Look) -> None:
+def _probe_normalisation(teacher: LiveTeacher, look: _Look, progress: Progress) -> None:
     """Refuse a normalisation when another one in use makes the teacher clearly better."""
     probe = _Look(_spread(look.split, _PROBE_IMAGES), look.size)
     own = teacher.network.preprocessing
-    stated = probe.accuracy(teacher)
     others = alternatives(own)
-    scores = {
-        name: probe.accuracy(teacher.with_preprocessing(spec)) for name, spec in others.items()
-    }
+    scores = {}
+    title = f"trying other normalisations on {teacher.name}"
+    with progress.task(title, total=1 + len(others)) as advance:
+        stated = probe.accuracy(teacher)
+        for name, spec in others.items():
+            advance(1)
+            scores[name] = probe.accuracy(teacher.with_preprocessing(spec))
+        advance(1)
     best = max(scores, key=lambda name: scores[name])
     if scores[best] > stated + _SUSPICIOUS_GAIN:
         raise ModelError(

@@ -31,7 +31,8 @@ from compress.models.tracing import trace
 from compress.progress import Progress
 from compress.training.views import ViewPlan, read_views
 
-Runtime = Literal["auto", "torch", "onnxruntime"]
+Runtime = Literal["torch", "onnxruntime"]
+Asked = Literal["auto", "torch", "onnxruntime"]
 
 # Converting takes seconds, which so many images give back. A fixed number, not a measured one: a
 # run that was stopped must go on with the same numbers.
@@ -42,25 +43,52 @@ _OPSET = 18
 _TOLERANCE = 1e-5
 
 
+def choose_runtime(teacher: Teacher, images: int, asked: Asked) -> Runtime:
+    """What torch networks among the teachers answer by; part of what decides a result.
+
+    Args:
+        teacher: any.
+        images: how many it will be asked about.
+        asked: --teacher-runtime.
+    """
+    if asked != "auto":
+        return asked
+    fits = images >= _WORTH_IT and _any_on_cpu(teacher) and not _lacking()
+    return "onnxruntime" if fits else "torch"
+
+
+def _any_on_cpu(teacher: Teacher) -> bool:
+    """Whether a torch network on the CPU is among the teachers."""
+    if isinstance(teacher, MeanTeacher):
+        return any(_any_on_cpu(member) for member in teacher.teachers)
+    network = teacher.network if isinstance(teacher, LiveTeacher) else None
+    return isinstance(network, TorchNetwork) and network.device.type == "cpu"
+
+
+def _lacking() -> list[str]:
+    """Packages that a conversion needs and that are not installed."""
+    return [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+
+
 def hasten(
-    teacher: Teacher, plan: ViewPlan, images: int, runtime: Runtime, progress: Progress
+    teacher: Teacher, plan: ViewPlan, runtime: Runtime, asked: Asked, progress: Progress
 ) -> Teacher:
-    """The same teacher, answering by onnxruntime where that pays and gives the same answers.
+    """The same teacher, answering by onnxruntime where that was chosen and gives the same answers.
 
     Args:
         teacher: any; only torch networks on the CPU change.
         plan: views on which both are compared.
-        images: how many it will be asked about.
-        runtime: "auto" for where it pays.
+        runtime: from `choose_runtime`.
+        asked: --teacher-runtime; "auto" goes on by torch what cannot be converted.
         progress: told which it is, and how far the answers differ.
 
     Raises:
-        UsageError: onnxruntime was asked for and cannot take its place.
+        UsageError: onnxruntime was asked for and cannot take torch's place.
     """
-    if runtime == "torch" or (runtime == "auto" and images < _WORTH_IT):
+    if runtime == "torch":
         return teacher
     if isinstance(teacher, MeanTeacher):
-        members = [hasten(t, plan, images, runtime, progress) for t in teacher.teachers]
+        members = [hasten(t, plan, runtime, asked, progress) for t in teacher.teachers]
         return replace(teacher, teachers=tuple(members))
     if not isinstance(teacher, LiveTeacher) or not isinstance(teacher.network, TorchNetwork):
         return teacher
@@ -68,7 +96,7 @@ def hasten(
         return _converted(teacher, teacher.network, plan, progress)
     # torch's exporter and onnxruntime refuse in many ways what torch can run
     except Exception as error:
-        if isinstance(error, UsageError) or runtime == "onnxruntime":
+        if asked == "onnxruntime":
             raise _refused(teacher, error) from error
         progress.detail(f"teacher {teacher.name} answers by torch: {_line(error)}")
         return teacher
@@ -82,7 +110,7 @@ def _converted(
     Raises:
         CompressError: it cannot be converted, or answers otherwise.
     """
-    lacking = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    lacking = _lacking()
     if lacking or network.device.type != "cpu":
         found = f"{lacking[0]} is not installed" if lacking else f"it is on {network.device}"
         raise CompressError(found)

@@ -1,5 +1,6 @@
 """From `--teacher` to a teacher that was held against the data: tells the kinds apart."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,9 +12,12 @@ from compress.distill.teachers import (
     network,
     onnx_file,
 )
+from compress.distill.teachers.live import LiveTeacher
 from compress.distill.teachers.mean import MeanTeacher, normalised
+from compress.distill.teachers.onnx_network import OnnxNetwork
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.teachers.request import Request, given_flags
+from compress.distill.teachers.torch_network import TorchNetwork
 from compress.errors import UsageError
 from compress.progress import Progress
 from compress.settings import Run, Teachers
@@ -60,10 +64,13 @@ def load_teacher(teachers: Teachers, dataset: Dataset, run: Run, progress: Progr
             "logits or an .npz of logits, found nothing"
         )
     if len(teachers.teacher) == 1:
-        return _load(teachers.teacher[0], teachers, dataset, run, progress)
+        teacher = _load(teachers.teacher[0], teachers, dataset, run, progress)
+        _refuse_runtime(teachers, (teacher,))
+        return teacher
     _refuse_flags(teachers)
     alone = replace(teachers, teacher_shares=None)
     members = tuple(_load(name, alone, dataset, run, progress) for name in teachers.teacher)
+    _refuse_runtime(teachers, members)
     shares = teachers.teacher_shares or (1.0,) * len(members)
     return MeanTeacher(teachers=members, shares=normalised(shares))
 
@@ -87,3 +94,19 @@ def _refuse_flags(teachers: Teachers) -> None:
                 f"{len(teachers.teacher)}, and it does not say which it is for; run compress "
                 "logits with it for that one, and give the folder of its logits in its place"
             )
+
+
+def _refuse_runtime(teachers: Teachers, members: Sequence[Teacher]) -> None:
+    """Refuse --teacher-runtime where it would change nothing: no teacher can answer by it.
+
+    Of several teachers it concerns those that can.
+    """
+    asked = teachers.teacher_runtime
+    networks = [m.network for m in members if isinstance(m, LiveTeacher)]
+    answering = TorchNetwork if asked == "torch" else (TorchNetwork, OnnxNetwork)
+    if asked != "auto" and not any(isinstance(n, answering) for n in networks):
+        found = "is run by onnxruntime alone" if networks else "holds answers and runs nothing"
+        raise UsageError(
+            f"--teacher-runtime {asked}: expected a teacher that it can run, found "
+            f"{' and '.join(teachers.teacher)}, which {found}; leave the flag out"
+        )
