@@ -159,7 +159,7 @@ def logits(
     keeping: Keeping = Keeping(),
     epochs: int = 30,
     transfer: str | None = None,
-    part: str = "1/1",
+    part: str | None = None,
     run: Run = Run(),
     output: Output = Output(),
 ) -> None:
@@ -168,7 +168,7 @@ def logits(
     Args:
         epochs: How long students will learn: with --views exact one view for each epoch.
         transfer: Unlabelled images in place of the training split.
-        part: Which of several processes this is: 2/4 is the second of four.
+        part: Which of several processes this is: 2/4 is the second of four [all of it].
     """
     with needs("train"):
         from compress.distill.logits import keep as stage

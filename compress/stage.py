@@ -50,6 +50,7 @@ _RESULTS = (
 _FIRST_WRITE = ".writing-????????.yaml"  # of the recipe, before it has its name
 # Where the result goes, what it may replace, and what changes no number in it.
 _NOT_SETTINGS = ("out", "force", "workers", "checkpoint_every", "logits", "spot_check")
+_LAST = ("logits.json",)  # what says of which kind the other files are
 # What --force leaves, by command: logits that were kept for a student say themselves what they are.
 _SPARED = {"distill": ("logits",)}
 
@@ -196,8 +197,8 @@ def _replaced(out: Path, command: str, result: str) -> tuple[str, ...]:
         )
     left = (RECIPE, *_SPARED.get(command, ()))
     names = [name for name in found if name not in left and not fnmatch(name, _LEFTOVER)]
-    # The result first: a kill on the way then leaves a run that is not finished.
-    return tuple(sorted(names, key=lambda name: name != result))
+    # A kill on the way leaves a run that is not finished, and kept logits that say what they are.
+    return tuple(sorted(names, key=lambda name: (name in _LAST, name != result)))
 
 
 def _remove(path: Path) -> None:

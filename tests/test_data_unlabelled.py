@@ -169,3 +169,17 @@ def test_arrays_are_compared_with_arrays_and_not_with_files(tmp_path, frames):
     assert "2 images also in test" in shared[-1]
     (unknown,) = leak_notes(open_unlabelled(str(frames), channels=1), dataset)
     assert "cannot be told" in unknown
+
+
+def test_arrays_in_other_channels_are_compared_as_the_dataset_has_them(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (12, 4, 4), dtype=np.uint8)
+    colour = np.repeat(grey[..., None], 3, axis=3)
+    labels = np.arange(6) % 2
+    arrays = {"grey": (grey, colour), "colour": (colour, grey)}
+    for name, (own, other) in arrays.items():
+        parts = {"x_train": own[:6], "x_test": own[6:], "y_train": labels, "y_test": labels}
+        np.savez(tmp_path / f"{name}.npz", **parts)
+        np.savez(tmp_path / "u.npz", images=other[4:8])
+        dataset = open_dataset(str(tmp_path / f"{name}.npz"))
+        found = open_unlabelled(str(tmp_path / "u.npz"), channels=dataset.channels)
+        assert "2 images also in test" in leak_notes(found, dataset)[-1]

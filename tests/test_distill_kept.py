@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,13 @@ import torch
 import kept_case as case
 from compress.distill.kept import forecast
 from compress.distill.kept.folder import differences
-from compress.distill.kept.making import ask_teacher, keep_logits
+from compress.distill.kept.making import (
+    ask_teacher,
+    drop_unfit,
+    keep_logits,
+    look_at_kept,
+    missing_images,
+)
 from compress.distill.kept.teacher import mean_entropy, open_kept_teacher
 from compress.errors import ArtifactError, ModelError
 from compress.progress import SILENT, Progress
@@ -378,3 +385,70 @@ def test_the_folder_holds_no_pickle_and_no_path(kept):
         *(f"view-0000{v}.{end}" for v in "01" for end in ("logits", "blocks")),
     }
     assert str(kept.parent) not in (kept / "logits.json").read_text()
+
+
+def test_what_is_missing_is_counted_in_images(tmp_path, kept):
+    live = case.teacher()
+    assert missing_images(case.WANTED, tmp_path / "none") == 2 * case.COUNT
+    assert missing_images(case.WANTED, kept) == 0
+    assert missing_images(replace(case.WANTED, numbers=(0, 1, 2)), kept) == case.COUNT
+    folder = tmp_path / "part"
+    ask_teacher(live, replace(case.WANTED, part=(1, 2)), folder, SILENT)
+    # Part 1 of 2 made every other of the blocks of 256, 256 and 88 images of both views.
+    assert missing_images(case.WANTED, folder) == (256 + 88) + 256
+
+
+def test_looking_refuses_other_logits_and_changes_nothing(tmp_path, kept):
+    top_k = look_at_kept(case.teacher(), case.TOP_K, tmp_path / "none")
+    assert (top_k.top_k, top_k.temperatures) == (2, (1.0, 2.0, 4.0))
+    assert look_at_kept(case.teacher(), case.WANTED, kept).top_k == 0
+    assert not (tmp_path / "none").exists()
+    before = case.contents(kept)
+    with pytest.raises(ArtifactError, match=r"views\.seed: 0 there, 7 asked"):
+        look_at_kept(case.teacher(), _other_plan(seed=7), kept)
+    assert case.contents(kept) == before
+
+
+def test_force_spares_logits_that_serve_and_empties_a_folder_of_others(tmp_path, kept, capsys):
+    folder = _copy(kept, tmp_path / "logits")
+    drop_unfit(case.teacher(), case.WANTED, folder, Progress())
+    drop_unfit(case.teacher(), case.WANTED, tmp_path / "none", Progress())
+    assert case.contents(folder) == case.contents(kept)
+    assert capsys.readouterr().err == ""
+    drop_unfit(case.teacher(), _other_plan(seed=7), folder, Progress())
+    assert list(folder.iterdir()) == []
+    assert "emptied, since --force was given" in capsys.readouterr().err
+    keep_logits(case.teacher(), _other_plan(seed=7), folder, SILENT)
+
+
+def test_force_leaves_a_folder_with_other_files_beside_the_logits(tmp_path, kept):
+    folder = _copy(kept, tmp_path / "logits")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"other files \(notes\.txt\)"):
+        drop_unfit(case.teacher(), _other_plan(seed=7), folder, SILENT)
+    assert case.contents(folder) == case.contents(kept)
+
+
+class _Shown(Progress):
+    """Remembers what a terminal would show, and how far it came."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.shares: dict[str, float] = {}
+
+    @contextmanager
+    def task(self, title, total):
+        self.shares[title] = 0.0
+
+        def advance(amount):
+            self.shares[title] += amount / total
+
+        yield advance
+
+
+def test_a_terminal_shows_that_kept_logits_are_looked_at(kept):
+    shown = _Shown()
+    keep_logits(case.teacher(), case.WANTED, kept, shown)
+    assert shown.shares == pytest.approx(
+        {"looking for damage in kept logits": 1.0, "asking net again": 1.0}
+    )

@@ -1,6 +1,7 @@
 """A torch teacher: frozen, in eval mode, with its own input, refused when it cannot be right."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -111,6 +112,19 @@ def test_a_wrong_normalisation_is_refused_with_the_flags_of_the_right_one(foreig
     message = r"100 % with \(x - 128\) / 64; give --teacher-mean 128 --teacher-scale 64"
     with pytest.raises(ModelError, match=message):
         check_teacher(wrong, case.DATA, SILENT)
+
+
+def test_a_terminal_shows_that_other_normalisations_are_tried(teacher):
+    titles = []
+
+    class Shown(case.Said):
+        @contextmanager
+        def task(self, title, total):
+            titles.append(title)
+            yield lambda amount: None
+
+    check_teacher(teacher, case.DATA, Shown())
+    assert titles == [f"asking {case.EDGES}", f"trying other normalisations on {case.EDGES}"]
 
 
 def test_half_a_normalisation_is_refused(foreign):

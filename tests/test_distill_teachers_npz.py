@@ -60,8 +60,19 @@ def test_rows_may_be_those_of_the_source_before_validation_was_cut(tmp_path):
 
 
 def test_another_number_of_rows_is_refused_with_both_numbers(tmp_path):
-    with pytest.raises(DataError, match=r"a row for each of the 96 training images.*found 95 rows"):
+    with pytest.raises(
+        DataError, match=r"each of the 96 training images of tiny, in their order, found 95 rows"
+    ):
         case.load(write(tmp_path, logits=LOGITS[:95]))
+
+
+def test_the_images_before_validation_was_cut_are_named_where_they_are_more(tmp_path, folder):
+    count = len(folder.train)
+    assert count < 30
+    expected = f"the {count} training images of .* or 30 before others were cut from them, in"
+    for rows in (count - 1, 31):
+        with pytest.raises(DataError, match=expected):
+            case.load(write(tmp_path, logits=LOGITS[:rows]), data=folder)
 
 
 @pytest.fixture

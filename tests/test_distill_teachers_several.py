@@ -1,17 +1,20 @@
 """Several teachers: the mean of their logits; each must know itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import teachers_case as case
 from compress.distill.kept.making import Wanted, keep_logits
+from compress.distill.kept.teacher import kept_view_size
 from compress.distill.teachers.check import check_teacher
 from compress.distill.teachers.mean import normalised, weighted_sum
 from compress.distill.teachers.record import is_rebuildable, teacher_record
-from compress.errors import ModelError, UsageError
+from compress.errors import ArtifactError, ModelError, UsageError
 from compress.progress import SILENT
-from compress.settings import Keeping
+from compress.settings import Keeping, Teachers
 
 
 @pytest.fixture
@@ -123,3 +126,60 @@ def test_views_that_one_of_them_cannot_answer_are_refused_for_all(tmp_path, fold
     )
     with pytest.raises(UsageError, match="are for the images as they are"):
         pair.bind(case.plan(augment="flip"), 2.0)
+
+
+@pytest.fixture
+def top_k(tmp_path, folders):
+    """The same with the largest logit alone, for temperatures 1, 2 and 4."""
+    keeping = Keeping(top_k=1, temperatures=(4.0,))
+    wanted = Wanted(plan=case.plan(), numbers=(0,), keeping=keeping, temperature=2.0, passes=1)
+    keep_logits(case.load(folders[0]), wanted, tmp_path / "top", SILENT)
+    return tmp_path / "top"
+
+
+def test_a_mean_with_top_k_logits_is_another_one_at_another_temperature(top_k, folders, tmp_path):
+    pair = case.load(top_k, folders[1])
+    wanted = Wanted(plan=case.plan(), numbers=(0,), keeping=Keeping(), temperature=2.0, passes=1)
+    keep_logits(pair, wanted, tmp_path / "mean", SILENT)
+    keep_logits(pair, wanted, tmp_path / "mean", SILENT)
+    warmer = replace(wanted, temperature=4.0, keeping=Keeping(spot_check=0))
+    with pytest.raises(ArtifactError, match=r"teachers\.0\.temperature: 2\.0 there, 4\.0 asked"):
+        keep_logits(pair, warmer, tmp_path / "mean", SILENT)
+    mean = case.load(tmp_path / "mean")
+    mean.bind(case.plan(), 2.0)
+    with pytest.raises(ArtifactError, match=r"used at temperature 2, .* 1 largest .* found 4"):
+        mean.bind(case.plan(), 4.0)
+
+
+def test_a_mean_with_all_logits_serves_every_temperature(kept, folders, tmp_path):
+    wanted = Wanted(plan=case.plan(), numbers=(0,), keeping=Keeping(), temperature=2.0, passes=1)
+    keep_logits(case.load(kept, folders[1]), wanted, tmp_path / "mean", SILENT)
+    assert case.load(tmp_path / "mean").bind(case.plan(), 4.0)
+
+
+def test_kept_logits_decide_the_size_of_views_among_several_teachers(kept, folders, tmp_path):
+    assert kept_view_size(case.load(*folders)) is None
+    assert kept_view_size(case.load(kept)) == (16, 16)
+    assert kept_view_size(case.load(folders[1], kept)) == (16, 16)
+    assert kept_view_size(case.load(kept, kept)) == (16, 16)
+    larger = replace(case.plan(), size=(24, 20))
+    wanted = Wanted(plan=larger, numbers=(0,), keeping=Keeping(), temperature=2.0, passes=1)
+    keep_logits(case.load(folders[0]), wanted, tmp_path / "larger", SILENT)
+    with pytest.raises(ArtifactError, match=r"larger: .* of 16 x 16 pixels as in .* found 24 x 20"):
+        kept_view_size(case.load(kept, tmp_path / "larger"))
+
+
+def test_shares_without_a_teacher_are_refused_by_what_is_missing():
+    with pytest.raises(UsageError, match="--teacher-shares: expected --teacher as well"):
+        Teachers(teacher_shares=(1.0,)).check()
+
+
+def test_a_runtime_that_no_teacher_can_take_is_refused(kept, folders, tmp_path):
+    file = case.File().write(tmp_path / "edges.onnx")
+    for references in ([file], [kept], [file, kept]):
+        with pytest.raises(UsageError, match="--teacher-runtime torch: expected a teacher that it"):
+            case.load(*references, teacher_runtime="torch")
+    with pytest.raises(UsageError, match=r"--teacher-runtime onnxruntime: .* runs nothing"):
+        case.load(kept, teacher_runtime="onnxruntime")
+    assert case.load(file, teacher_runtime="onnxruntime")
+    assert case.load(file, folders[0], teacher_runtime="torch")  # it concerns the second

@@ -1,5 +1,7 @@
 """No labels: a student learns from what its teacher says of a folder of images."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,9 +9,12 @@ from PIL import Image
 import tiny
 from compress.artifacts import MANIFEST, read_json
 from compress.cli import main
+from compress.data.open import open_dataset
+from compress.distill.transfer import open_transfer
 from compress.errors import UsageError
 from compress.models.checkpoint import load_checkpoint
-from compress.settings import Teaching
+from compress.progress import SILENT
+from compress.settings import Run, Teaching
 from compress.training.evaluate import accuracy, split_logits
 
 LEFT_OUT = 2  # the class that the transfer set never shows
@@ -99,8 +104,30 @@ def test_the_student_without_teacher_learns_from_every_class(tmp_path):
     [
         ({"kd_weight": 0.0}, "expected a --kd-weight above 0"),
         ({"labels": 5}, "--transfer frames and --labels 5: expected one of them"),
+        ({"ce_weight": 0.9}, "--transfer frames and --ce-weight 0.9: expected one of them"),
     ],
 )
 def test_what_a_transfer_set_leaves_no_sense_in_is_refused(settings, named):
     with pytest.raises(UsageError, match=named):
         Teaching(transfer="frames", **settings).check()
+
+
+def test_the_weight_of_labels_is_a_half_unless_there_are_none():
+    assert Teaching().resolved().ce_weight == 0.5
+    assert Teaching(ce_weight=0.9).resolved().ce_weight == 0.9
+    without = Teaching(transfer="frames", ce_weight=0.0)
+    without.check()
+    assert Teaching(transfer="frames").resolved() == without.resolved() == without
+
+
+def test_a_folder_for_logits_that_are_never_kept_is_refused():
+    with pytest.raises(UsageError, match="--logits here and --keep-logits never: expected one"):
+        Teaching(logits=Path("here"), keep_logits="never").check()
+
+
+def test_a_leak_is_among_the_notes_of_the_transfer_set(tmp_path):
+    pixels, _ = tiny.images(60, seed=3)
+    np.savez(tmp_path / "frames.npz", images=pixels[:5, ..., 0])
+    dataset = open_dataset(str(tiny.write_npz(tmp_path / "tiny.npz")))
+    found = open_transfer(str(tmp_path / "frames.npz"), dataset, Run(), SILENT)
+    assert "5 images also in test" in found.notes[-1]

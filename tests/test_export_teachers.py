@@ -123,6 +123,14 @@ def test_of_several_teachers_none_is_exported_and_that_is_said(tmp_path, data):
     assert "give --teacher FOLDER to put one beside it" in subjects.notes[0]
 
 
+def test_a_note_is_left_to_the_advice_and_not_said_twice(tmp_path, data):
+    file = case.File().write(tmp_path / "edges.onnx")
+    student, said = _student(tmp_path / "student", data, case.load(file, data=data)), case.Said()
+    subjects = find_subjects(str(student), Export(), Network(), RUN, said)
+    assert len(subjects.notes) == 1
+    assert said.sentences == []
+
+
 def test_an_onnx_teacher_is_left_out_and_that_is_said(tmp_path, data):
     file = case.File().write(tmp_path / "edges.onnx")
     subjects = _found(tmp_path, data, case.load(file, data=data))

@@ -1,5 +1,9 @@
 """`compress logits` from images and a teacher to a folder that teaches without it."""
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from compress.data.open import open_dataset
 from compress.distill.kept.folder import read_summary
 from compress.distill.kept.teacher import open_kept_teacher
 from compress.distill.logits import keep, summary_sentence
-from compress.errors import ArtifactError, UsageError
+from compress.errors import ArtifactError, ModelError, UsageError
 from compress.progress import SILENT, Progress
 from compress.settings import Augmenting, Keeping, Run, Teachers
 from compress.training.trainee import plan_views
@@ -77,6 +81,10 @@ def ask(tmp_path):
     return call
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def _views(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("view-*")}
 
@@ -138,12 +146,85 @@ def test_other_settings_are_refused_with_the_difference(ask):
         ask(augmenting={"augment": "none"})
 
 
+def test_what_is_refused_late_leaves_what_force_would_replace(ask):
+    before = _contents(ask())
+    with pytest.raises(UsageError, match="--top-k 9: expected at most 3"):
+        ask(run={"force": True}, keeping={"top_k": 9})
+    mean = {"teacher_mean": (0.0,), "teacher_scale": (255.0,)}
+    with pytest.raises(ModelError, match="% with"):
+        ask(run={"force": True}, teachers=mean)
+    assert _contents(ask.run.out) == before
+
+
 def test_force_begins_anew_but_not_beside_other_parts(ask):
     ask()
     with pytest.raises(UsageError, match="--force with --part 1/2"):
         ask(run={"force": True}, part="1/2")
     folder = ask(run={"force": True}, augmenting={"augment": "none"})
     assert read_json(folder / "logits.json", kind="logits")["views"]["augment"] == "none"
+
+
+def test_another_place_of_the_images_and_other_threads_make_the_same_logits(ask, tmp_path):
+    before = _views(ask(part="2/2"))
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(tmp_path / "data.npz", tmp_path / "elsewhere/tiny.npz")
+    folder = ask(part="1/2", run={"data": str(tmp_path / "elsewhere/tiny.npz"), "threads": 2})
+    assert read_summary(folder)
+    assert _views(folder).keys() == before.keys()
+
+
+def test_logits_that_distill_kept_are_added_to(ask, tmp_path):
+    whole = _views(ask(augmenting={"views": 3}))
+    folder = ask(run={"out": tmp_path / "kept"})
+    (folder / "recipe.yaml").unlink()  # distill's own folder has one, but not the logits in it
+    with pytest.raises(ArtifactError, match=r"views\.augment: flip there, crop asked"):
+        ask(augmenting={"augment": "crop", "views": 3}, run={"out": folder})
+    assert not (folder / "recipe.yaml").exists()
+    ask(augmenting={"views": 3}, run={"out": folder})
+    assert _views(folder) == whole
+    assert read_summary(folder)["views"] == 3
+    assert _views(ask(run={"out": folder})) == whole
+
+
+def test_so_many_views_as_are_named_are_kept_whatever_the_epochs(ask):
+    assert read_summary(ask(augmenting={"views": 3}, epochs=2))["views"] == 3
+    assert read_summary(ask(augmenting={"views": "exact"}, epochs=4))["views"] == 4
+
+
+def test_a_teacher_is_not_converted_where_every_logit_is_there(ask, capsys):
+    def said(**changes) -> str:
+        capsys.readouterr()
+        ask(teachers={"teacher_runtime": "onnxruntime"}, progress=Progress(), **changes)
+        return capsys.readouterr().err
+
+    assert "answers by onnxruntime" in said()
+    assert "answers by onnxruntime" not in said()
+    assert "answers by onnxruntime" in said(augmenting={"views": 3})
+
+
+@pytest.mark.slow
+def test_processes_that_torchrun_starts_share_the_work_and_force_once(ask, tmp_path):
+    whole = _views(ask())
+    plain = _views(ask(run={"out": tmp_path / "plain"}, augmenting={"augment": "none"}))
+    counting = "        open(f'asked-{os.environ[\"RANK\"]}', 'a').write(f'{len(x)} ')\n"
+    (tmp_path / "net.py").write_text(
+        "import os\n" + NETWORK.replace("        pixels =", counting + "        pixels =")
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launch += [str(Path(__file__).with_name("logits_driver.py")), "both"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, "flip"], cwd=tmp_path, env=environment, timeout=120, check=True)
+    assert _views(tmp_path / "both") == whole
+    assert read_summary(tmp_path / "both") == {
+        **read_summary(tmp_path / "logits"),
+        "teacher": "net.py:teacher",
+    }
+    # Of 300 images a view blocks of 256 and 44: each process made every other one.
+    asked = [(tmp_path / f"asked-{rank}").read_text().split() for rank in (0, 1)]
+    assert [[one.count(size) for size in ("256", "44")] for one in asked] == [[2, 0], [0, 2]]
+    again = [*launch, "none", "force"]
+    subprocess.run(again, cwd=tmp_path, env=environment, timeout=120, check=True)
+    assert _views(tmp_path / "both") == plain
 
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "2", "1/0", "a/b"])

@@ -69,6 +69,17 @@ def test_a_step_with_fewer_images_than_parts_is_refused(train):
     assert "--batch-size 4: expected 8 images or more in each step" in said
 
 
+def test_a_refusal_leaves_the_result_that_force_would_replace(train, tmp_path):
+    assert train("--threads", "1")[0] == 0
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    code, _ = train("--threads", "1", "--batch-size", "4", "--accumulate", "8", "--force")
+    assert code == 2
+    assert {path: path.read_bytes() for path in files} == before
+    assert train("--threads", "1", "--batch-size", "16", "--force")[0] == 0
+    assert (tmp_path / "out" / MANIFEST).read_bytes() != before[tmp_path / "out" / MANIFEST]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on the CPU")
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, which imports half of torch

@@ -40,7 +40,8 @@ class Unlabelled:
         split: N images; every label is UNLABELLED.
         image_size: height and width where all images are alike, else None.
         fingerprint: sha256 over content, order and channels.
-        digests: of each image as the dataset has it, by which it is known there.
+        digests: of each image, by which it is known in a dataset.
+        converted: the same in the dataset's channels; None where they are its own, or files.
         notes: what was passed over, and what also measures, in sentences.
     """
 
@@ -49,7 +50,13 @@ class Unlabelled:
     image_size: tuple[int, int] | None
     fingerprint: str
     digests: Digests
+    converted: Digests | None = None
     notes: tuple[str, ...] = ()
+
+    def found_in(self, measuring: Digests) -> NDArray[np.bool_]:
+        """Which of these N images are among others, as they are or converted: bool [N]."""
+        found = self.digests.found_in(measuring)
+        return found if self.converted is None else found | self.converted.found_in(measuring)
 
 
 class ConvertedImages:
@@ -112,7 +119,7 @@ def leak_notes(unlabelled: Unlabelled, dataset: Dataset) -> tuple[str, ...]:
                 f"{unlabelled.name}: whether its images are also in validation or test of "
                 f"{dataset.name} cannot be told: files and arrays are not compared",
             )
-        shared = int(unlabelled.digests.found_in(measuring).sum())
+        shared = int(unlabelled.found_in(measuring).sum())
         if shared:
             notes.append(
                 f"{unlabelled.name}: {counted(shared, 'image')} also in {split} of {dataset.name}, "
@@ -150,7 +157,8 @@ def _open_npz(path: Path, reference: str, channels: int, reading: Reading) -> Un
     if not len(pixels):
         raise DataError(f"{reference}: expected images in {key}, found none; fill it")
     images: Images = ArrayImages(pixels, reading.resize)
-    own = converted = pixel_digests(pixels)
+    digests = pixel_digests(pixels)
+    converted: Digests | None = None
     if pixels.shape[3] != channels:
         images = ConvertedImages(images, channels)
         converted = _converted_digests(images, (pixels.shape[1], pixels.shape[2]))
@@ -158,8 +166,9 @@ def _open_npz(path: Path, reference: str, channels: int, reading: Reading) -> Un
         name=reference,
         split=_split(images),
         image_size=(pixels.shape[1], pixels.shape[2]),
-        fingerprint=_fingerprint(own, channels),
-        digests=converted,
+        fingerprint=_fingerprint(digests, channels),
+        digests=digests,
+        converted=converted,
     )
 
 

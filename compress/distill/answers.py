@@ -1,14 +1,19 @@
 """Who answers in each step: the live teacher, or its logits, kept before the first one."""
 
 from pathlib import Path
-from typing import Any
 
-from compress.distill.kept.folder import HEADER, read_folder
 from compress.distill.kept.forecast import require_space
-from compress.distill.kept.form import choose_form
-from compress.distill.kept.making import Wanted, ask_teacher, planned_bytes
+from compress.distill.kept.form import Form, choose_form
+from compress.distill.kept.making import (
+    Wanted,
+    ask_teacher,
+    look_at_kept,
+    missing_images,
+    planned_bytes,
+)
 from compress.distill.kept.teacher import KeptTeacher
 from compress.distill.teachers.protocol import Teacher
+from compress.errors import ArtifactError
 from compress.progress import Progress
 from compress.settings import Augmenting, Keeping, Teaching, Training
 from compress.training.processes import Processes
@@ -43,32 +48,36 @@ def wanted_logits(
     )
 
 
-def kept_form(teacher: Teacher, wanted: Wanted, folder: Path) -> dict[str, Any]:
-    """In which form the logits are, or will be, kept: it decides a result."""
-    if (folder / HEADER).is_file():
-        return read_folder(folder).form.to_dict()
-    return choose_form(len(teacher.classes), wanted.keeping, wanted.temperature).to_dict()
+def kept_form(teacher: Teacher, wanted: Wanted, folder: Path, *, replaceable: bool) -> Form:
+    """In which form the logits are, or will be, kept: it decides a result.
 
-
-def views_to_ask(wanted: Wanted, folder: Path) -> int:
-    """How many of the wanted views are not wholly kept yet."""
-    if not (folder / HEADER).is_file():
-        return len(wanted.numbers)
-    return len(read_folder(folder).missing(wanted.numbers))
-
-
-def look_at_kept(teacher: Teacher, wanted: Wanted, folder: Path) -> None:
-    """Refuse, before anything is made, logits that are others, or more than the disk holds.
+    Args:
+        teacher: the live one.
+        wanted: what is needed.
+        folder: where they are, or will be.
+        replaceable: whether others that are there will be removed, as --force does.
 
     Raises:
-        ArtifactError: names each field that differs, or both sizes.
+        ArtifactError: others are there, and stay; names each field that differs.
     """
-    if (folder / HEADER).is_file():
-        kept = read_folder(folder)
-        kept.require(teacher=teacher.identity(), views=wanted.plan.identity())
-    needed = planned_bytes(len(teacher.classes), wanted)
+    try:
+        return look_at_kept(teacher, wanted, folder)
+    except ArtifactError:
+        if not replaceable:
+            raise
+        return choose_form(len(teacher.classes), wanted.keeping, wanted.temperature)
+
+
+def require_room(teacher: Teacher, wanted: Wanted, folder: Path) -> None:
+    """Refuse logits that the disk will not hold.
+
+    Raises:
+        ArtifactError: names both sizes.
+    """
+    everything = len(wanted.numbers) * len(wanted.plan.split)
+    needed = planned_bytes(len(teacher.classes), wanted) * missing_images(wanted, folder)
     place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
-    require_space(place, needed * views_to_ask(wanted, folder) // len(wanted.numbers))
+    require_space(place, needed // everything)
 
 
 def answer_from_disk(

@@ -8,6 +8,7 @@ from typing import Any
 
 from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
+from compress.data.unlabelled import Unlabelled
 from compress.data.wording import size_text
 from compress.distill.kept.folder import (
     HEADER,
@@ -16,10 +17,11 @@ from compress.distill.kept.folder import (
     read_summary,
     write_summary,
 )
-from compress.distill.kept.making import Wanted, ask_teacher
+from compress.distill.kept.form import choose_form
+from compress.distill.kept.making import Wanted, ask_teacher, look_at_kept, missing_images
 from compress.distill.kept.teacher import mean_entropy
 from compress.distill.teachers.check import check_teacher
-from compress.distill.teachers.faster import hasten
+from compress.distill.teachers.faster import choose_runtime, hasten
 from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.transfer import open_transfer
@@ -27,12 +29,16 @@ from compress.errors import UsageError
 from compress.progress import Progress
 from compress.settings import Augmenting, Keeping, Run, Teachers
 from compress.settings.expect import expect
-from compress.stage import open_stage, settings_of
+from compress.stage import RECIPE, Stage, adopt_stage, open_stage, settings_of
+from compress.training.processes import join_processes
 from compress.training.torch_setup import set_up_torch
 from compress.training.trainee import plan_views, views_size
+from compress.training.views import ViewPlan
 
-# How many views there are changes none of them, so that more can be added later.
-_NO_SETTINGS = ("views", "spot_check")
+# How many views there are changes none of them, so that more can be added later. Another machine
+# may make a part: the fingerprints name the images, the spot check guards the numbers.
+_NO_SETTINGS = ("views", "spot_check", "data", "threads", "device")
+_TEMPERATURE = 1.0  # at which the mean entropy is stated; the folder serves at any that it declares
 
 
 def keep(  # noqa: PLR0913 - a command's flags, as they are
@@ -42,19 +48,20 @@ def keep(  # noqa: PLR0913 - a command's flags, as they are
     run: Run,
     *,
     epochs: int,
-    part: str,
+    part: str | None,
     transfer: str | None,
     progress: Progress,
 ) -> Path:
-    """Ask the teacher about every view that `epochs` epochs show, and keep its logits.
+    """Ask the teacher about every view that students will see, and keep its logits.
 
     Args:
         teachers: whose logits.
-        augmenting: of which views.
+        augmenting: of which views; so many as `views` says, else one for each epoch.
         keeping: in which form.
         run: of which images, where to.
         epochs: of the training that they are for.
-        part: "k/n": make the k-th of n parts, k from 1; others make theirs, into one folder.
+        part: "k/n": make the k-th of n parts, k from 1; others make theirs, into one folder. None
+            for all, shared by the processes that torchrun started.
         transfer: unlabelled images in place of the training split.
         progress: told the cost before it is spent.
 
@@ -66,47 +73,112 @@ def keep(  # noqa: PLR0913 - a command's flags, as they are
     for settings in (teachers, augmenting, keeping, run):
         settings.check()
     expect("epochs", epochs, epochs >= 1, "1 or more")
-    numbers = tuple(range(augmenting.view_count(epochs)))
-    mine = _part_numbers(part, force=run.force)
+    mine = _part_numbers(part, force=run.force) if part is not None else None
     run = set_up_torch(run.resolved())
-    dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
-    progress.say_all(dataset.notes)
-    images = open_transfer(transfer, dataset, run, progress)
-    teacher = load_teacher(teachers, dataset, run, progress)
-    _require_live(teacher)
-    asked = settings_of(run, teachers, augmenting, keeping)
-    asked = {name: value for name, value in asked.items() if name not in _NO_SETTINGS}
-    asked |= {"transfer": transfer, "data_fingerprint": dataset.fingerprint}
-    with folder_lock(out):  # parts may begin at the same time
-        open_stage(out, "logits", asked, result=HEADER, force=run.force)
+    with join_processes(run.device) as processes:
+        dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+        progress.say_all(dataset.notes)
+        images = open_transfer(transfer, dataset, run, progress)
+        teacher = load_teacher(teachers, dataset, run, progress)
+        _require_live(teacher)
+        wanted = Wanted(
+            plan=_plan(dataset, images, teacher, augmenting, run),
+            numbers=tuple(range(augmenting.views_in_turn() or epochs)),
+            keeping=keeping,
+            temperature=_TEMPERATURE,
+            passes=epochs,
+            part=mine or (processes.rank, processes.count),
+        )
+        asked = settings_of(run, teachers, augmenting, keeping)
+        asked = {name: value for name, value in asked.items() if name not in _NO_SETTINGS}
+        asked |= {
+            "data_fingerprint": dataset.fingerprint,
+            "transfer_fingerprint": images.fingerprint if images else None,
+        }
 
-    before = read_summary(out)
-    known = before["validation_accuracy"] if before else _validate(teacher, dataset, progress)
+        before = processes.outcome(lambda: _look(teacher, wanted, asked, run))
+        known = before["validation_accuracy"] if before else _validate(teacher, dataset, progress)
+        ready = _ready(teacher, wanted, teachers, run, progress)
+        processes.outcome(lambda: _begin(asked, run))  # whatever can be refused has been by now
+        kept = ask_teacher(ready, wanted, out, progress)
+        processes.wait()
+        processes.outcome(lambda: _finish(kept, wanted, before, known, progress))
+    return out
+
+
+def _plan(
+    dataset: Dataset, images: Unlabelled | None, teacher: Teacher, augmenting: Augmenting, run: Run
+) -> ViewPlan:
+    """Which views of which images."""
     source = images.fingerprint if images else f"{dataset.fingerprint}:train"
     size = views_size(dataset, *teacher.inputs)
-    train = images.split if images else dataset.train
-    wanted = Wanted(
-        plan=plan_views(train, source, size, augmenting, run),
-        numbers=numbers,
-        keeping=keeping,
-        temperature=1.0,
-        passes=epochs,
-        part=mine,
-    )
-    teacher = teacher.bind(wanted.plan, wanted.temperature, wanted.numbers)
-    asked_images = len(numbers) * len(train)
-    teacher = hasten(teacher, wanted.plan, asked_images, teachers.teacher_runtime, progress)
-    kept = ask_teacher(teacher, wanted, out, progress)
-    if lacking := kept.missing(numbers):
+    split = images.split if images else dataset.train
+    return plan_views(split, source, size, augmenting, run)
+
+
+def _look(
+    teacher: Teacher, wanted: Wanted, asked: Mapping[str, Any], run: Run
+) -> dict[str, Any] | None:
+    """Refuse a folder that cannot serve, and give the summary of one that is whole.
+
+    Raises:
+        ArtifactError: it holds other logits or other files.
+        UsageError: more logits are to be kept than there are classes.
+    """
+    out = run.require_out()
+    _open(asked, run)
+    if run.force:
+        choose_form(len(teacher.classes), wanted.keeping, wanted.temperature)
+        return None
+    look_at_kept(teacher, wanted, out)
+    return read_summary(out)
+
+
+def _open(asked: Mapping[str, Any], run: Run) -> Stage:
+    """The folder as a stage; what compress distill kept has no recipe, but says what it is."""
+    out = run.require_out()
+    kept_by_distill = (out / HEADER).is_file() and not (out / RECIPE).exists()
+    opening = adopt_stage if kept_by_distill else open_stage
+    return opening(out, "logits", asked, result=HEADER, force=run.force)
+
+
+def _begin(asked: Mapping[str, Any], run: Run) -> None:
+    with folder_lock(run.require_out()):  # parts may begin at the same time
+        _open(asked, run).begin()
+
+
+def _ready(
+    teacher: Teacher, wanted: Wanted, teachers: Teachers, run: Run, progress: Progress
+) -> Teacher:
+    """The teacher as it answers: by onnxruntime where there is enough to ask.
+
+    How much is left does not choose: what was stopped goes on with the same numbers.
+    """
+    bound = teacher.bind(wanted.plan, wanted.temperature, wanted.numbers)
+    if not run.force and not missing_images(wanted, run.require_out()):
+        return bound
+    images = len(wanted.numbers) * len(wanted.plan.split)
+    runtime = choose_runtime(bound, images, teachers.teacher_runtime)
+    return hasten(bound, wanted.plan, runtime, teachers.teacher_runtime, progress)
+
+
+def _finish(
+    kept: KeptFolder,
+    wanted: Wanted,
+    before: Mapping[str, Any] | None,
+    validation: float | None,
+    progress: Progress,
+) -> None:
+    """Write the summary, or say what is left to other parts."""
+    if lacking := kept.missing(wanted.numbers):
+        number, parts = wanted.part
         progress.say(
-            f"{out}: part {part} is done; {sum(lacking.values())} blocks of {len(lacking)} views "
-            "are left to the other parts"
+            f"{kept.path}: part {number + 1}/{parts} is done; {sum(lacking.values())} blocks of "
+            f"{len(lacking)} views are left to the other parts"
         )
-        return out
-    views = max(len(numbers), before["views"] if before else 0)
-    summary = _summarise(kept, views, known)
-    write_summary(out, summary)
-    return out
+        return
+    views = max(len(wanted.numbers), before["views"] if before else 0)
+    write_summary(kept.path, _summarise(kept, views, validation))
 
 
 def _part_numbers(part: str, *, force: bool) -> tuple[int, int]:

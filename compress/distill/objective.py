@@ -17,6 +17,7 @@ def distillation_objective(
 
     Teacher and student see the same augmented and mixed view, each through its own preprocessing.
     """
+    teaching = teaching.resolved()
 
     def objective(batch: Batch, student_logits: torch.Tensor) -> Terms:
         teacher_logits = teacher.logits(batch.views).to(student_logits.device)  # [B, C]

@@ -13,12 +13,11 @@ from compress.distill.answers import (
     answer_from_disk,
     keeps_logits,
     kept_form,
-    look_at_kept,
-    views_to_ask,
+    require_room,
     wanted_logits,
 )
 from compress.distill.entropy import entropy_of, entropy_sentence
-from compress.distill.kept.making import Wanted, planned_bytes
+from compress.distill.kept.making import Wanted, drop_unfit, missing_images, planned_bytes
 from compress.distill.kept.teacher import kept_view_size
 from compress.distill.methods import load_method
 from compress.distill.objective import distillation_objective
@@ -33,8 +32,8 @@ from compress.distill.transfer import open_transfer
 from compress.distill.wish import Wish
 from compress.errors import UsageError
 from compress.models.checkpoint import verify_checkpoint
-from compress.progress import Progress
-from compress.stage import settings_of
+from compress.progress import SILENT, Progress
+from compress.stage import Stage, open_stage, settings_of
 from compress.training.objective import label_objective
 from compress.training.processes import ALONE, Processes, join_processes
 from compress.training.runs import (
@@ -107,6 +106,18 @@ class Lesson:
         images = passes * len(self.views.split)
         return choose_runtime(self.teacher, images, self.wish.teachers.teacher_runtime)
 
+    @property
+    def replaces(self) -> bool:
+        """Whether logits of other views in the run's own folder are removed: by --force."""
+        return self.wish.run.force and self.wish.teaching.logits is None
+
+    def kept_form(self) -> dict[str, Any] | None:
+        """The form in which logits are kept; None where they are not."""
+        if not self.keeps:
+            return None
+        wanted = self.wanted()
+        return kept_form(self.teacher, wanted, self.kept, replaceable=self.replaces).to_dict()
+
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result: the same settings make the same weights."""
         wish = self.wish
@@ -118,7 +129,7 @@ class Lesson:
             "transfer_fingerprint": self.transfer.fingerprint if self.transfer else None,
             "teacher_identity": self.teacher.identity(),
             "teacher_runtime": self.runtime(),
-            "kept_form": kept_form(self.teacher, self.wanted(), self.kept) if self.keeps else None,
+            "kept_form": self.kept_form(),
             "processes": self.processes.count,
             **input_digests(wish.student, wish.network),
         }
@@ -146,16 +157,28 @@ def distill(wish: Wish, progress: Progress) -> Path:
         taught = check_teacher(lesson.teacher, lesson.dataset, progress)
         if taught is not None:
             progress.say(f"teacher {lesson.teacher.name}: {100 * taught:.1f} % right on validation")
-        teacher = _answering(lesson, progress)
+        teacher = _asked(lesson, progress)
+        make_job(_taught_student(lesson, teacher, {}, 0), SILENT)
+        # All that can be refused has been by now, so that --force removes nothing in vain.
+        processes.outcome(lambda: _begin(lesson, stage, progress))
+        teacher = _answering(lesson, teacher, progress)
         entropy = entropy_of(teacher, lesson.views, wish.teaching.temperature, progress)
         progress.say(entropy_sentence(lesson.teacher.name, entropy))
-        record = {"recipe": {"distill": settings}, "teacher_entropy": entropy}
+        record: dict[str, Any] = {"recipe": {"distill": settings}, "teacher_entropy": entropy}
+        record |= {"notes": list(lesson.transfer.notes)} if lesson.transfer else {}
         # The first seed's student comes last: its manifest says that the whole stage is finished.
         for number in reversed(range(wish.training.runs)):
             if wish.teaching.with_baseline:
                 train_network(_plain_student(lesson, record, number), progress)
             train_network(_taught_student(lesson, teacher, record, number), progress)
     return out
+
+
+def _begin(lesson: Lesson, stage: Stage, progress: Progress) -> None:
+    """Make place in the folder: with --force for a new run, and for logits that do not serve."""
+    if lesson.keeps and lesson.replaces and lesson.kept.is_dir():
+        drop_unfit(lesson.teacher, lesson.wanted(), lesson.kept, progress)
+    stage.begin()
 
 
 def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
@@ -165,16 +188,20 @@ def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
     lesson = prepare(wish, ALONE, progress)
     check_teacher(lesson.teacher, lesson.dataset, progress)
     wanted = lesson.wanted()
+    settings = lesson.settings()
+    if wish.run.out:
+        open_stage(wish.run.out, "distill", settings, result=MANIFEST, force=wish.run.force)
     if lesson.keeps:
-        look_at_kept(lesson.teacher, wanted, lesson.kept)
+        require_room(lesson.teacher, wanted, lesson.kept)
     bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
     teacher = TimedTeacher(bound)
     trainee = _taught_student(lesson, teacher, {}, 0)
-    to_ask = views_to_ask(wanted, lesson.kept) if lesson.keeps else wanted.passes
+    images = len(lesson.views.split)
+    lacking = missing_images(wanted, lesson.kept) // images if lesson.keeps else wanted.passes
     lessons = Lessons(
         teacher=teacher,
         temperature=wanted.temperature,
-        passes=to_ask if teacher.inputs else 0,
+        passes=lacking if teacher.inputs else 0,
         kept_bytes=planned_bytes(len(teacher.classes), wanted) if lesson.keeps else None,
     )
     networks = wish.training.runs * (2 if wish.teaching.with_baseline else 1)
@@ -183,18 +210,13 @@ def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
 
 def prepare(wish: Wish, processes: Processes, progress: Progress) -> Lesson:
     """Open images and teacher, and settle what students will see."""
-    run, teaching = wish.run, wish.teaching
+    run, teaching = wish.run, wish.teaching.resolved()
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     progress.say_all(dataset.notes)
     transfer = open_transfer(teaching.transfer, dataset, run, progress)
     teacher = load_teacher(wish.teachers, dataset, run, progress)
     kept = keeps_logits(teacher, teaching, wish.training, wish.augmenting)
-    teaching = replace(
-        teaching,
-        keep_logits="always" if kept else "never",
-        # Without labels there is nothing to weigh.
-        ce_weight=0.0 if transfer else teaching.ce_weight,
-    )
+    teaching = replace(teaching, keep_logits="always" if kept else "never")
     student = input_of(wish.student, wish.network, dataset, run)
     train = transfer.split if transfer else hide_labels(dataset.train, teaching.labels, run.seed)
     source = transfer.fingerprint if transfer else f"{dataset.fingerprint}:train"
@@ -229,16 +251,21 @@ def _refuse_small_views(
         )
 
 
-def _answering(lesson: Lesson, progress: Progress) -> Teacher:
-    """The teacher as it answers in every step."""
+def _asked(lesson: Lesson, progress: Progress) -> Teacher:
+    """The teacher as it will be asked: bound to the views, and by what is fastest."""
     wish, wanted = lesson.wish, lesson.wanted()
     teacher = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
-    if not lesson.keeps or views_to_ask(wanted, lesson.kept):
-        asked = wish.teachers.teacher_runtime
-        teacher = hasten(teacher, lesson.views, lesson.runtime(), asked, progress)
+    if lesson.keeps and not lesson.replaces and not missing_images(wanted, lesson.kept):
+        return teacher  # nothing is left to ask
+    asked = wish.teachers.teacher_runtime
+    return hasten(teacher, lesson.views, lesson.runtime(), asked, progress)
+
+
+def _answering(lesson: Lesson, teacher: Teacher, progress: Progress) -> Teacher:
+    """The teacher as it answers in every step: from disk, where its logits are kept."""
     if not lesson.keeps:
         return teacher
-    return answer_from_disk(teacher, wanted, lesson.kept, lesson.processes, progress)
+    return answer_from_disk(teacher, lesson.wanted(), lesson.kept, lesson.processes, progress)
 
 
 def _taught_student(

@@ -4,7 +4,7 @@ torchrun keeps a store that outlives each process. One that fails leaves a note 
 connections break, so that the others know why they lost it, or why torchrun stops them.
 """
 
-from datetime import timedelta
+import time
 
 from torch import distributed
 from torch.distributed.distributed_c10d import Store
@@ -13,7 +13,7 @@ from compress.errors import CompressError, StoppedError, TrainingError
 from compress.launched import SaidElsewhereError
 
 # What one process meets, the first meets too within this time, or not at all.
-_WAIT = timedelta(seconds=2)
+_WAIT_SECONDS, _POLL_SECONDS = 1.0, 0.02
 
 
 class Notes:
@@ -38,10 +38,11 @@ class Notes:
 
     def of_the_first(self) -> tuple[int, str] | None:
         """Why the first process ends, if it does so very soon."""
-        try:
-            self._store.wait([_key(0)], _WAIT)
-        except (distributed.DistError, KeyboardInterrupt):
-            return None
+        deadline = time.perf_counter() + _WAIT_SECONDS
+        while not self._store.check([_key(0)]):
+            if time.perf_counter() > deadline:
+                return None
+            time.sleep(_POLL_SECONDS)
         return self._read(0)
 
     def _read(self, rank: int) -> tuple[int, str]:
@@ -55,6 +56,13 @@ def _key(rank: int) -> str:
 
 def ending(error: BaseException, notes: Notes, *, first: bool) -> BaseException:
     """What a process ends with, once `error` has befallen it: that, or what explains it."""
+    try:
+        return _explained(error, notes, first)
+    except distributed.DistError:  # torchrun has ended as well, and its store with it
+        return error
+
+
+def _explained(error: BaseException, notes: Notes, first: bool) -> BaseException:
     if isinstance(error, KeyboardInterrupt) or is_loss(error):
         cause = notes.of_another()
         if cause is not None and cause[0] != StoppedError.exit_code:

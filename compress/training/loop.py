@@ -42,6 +42,7 @@ def fit(job: Job, progress: Progress) -> History:
     """
     learner = make_learner(job)
     position = load_state(job.folder, learner)
+    job.processes.check_same(position.step, f"{job.title}: step of the saved state")
     if position.step:
         done = f"step {position.step} of {job.total_steps()}"
         progress.say(f"{job.title}: going on after {done}")
@@ -207,6 +208,7 @@ class Run:
         if good and job.processes.first:
             hold_state(job.folder)
         if stopping:
+            job.processes.wait()  # else torchrun may end the first process while it saves
             raise KeyboardInterrupt
 
     def _save(self) -> None:

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
-from torch.distributed.distributed_c10d import PrefixStore, Store, rendezvous
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from compress import launched
@@ -19,6 +20,7 @@ from compress.models.norms import batch_norm_kind
 from compress.training.ending import Notes, ending
 
 T = TypeVar("T")
+_Told = tuple[T | None, type[CompressError] | None, tuple[Any, ...]]  # value, or error in parts
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,19 @@ class Processes:
         Raises:
             CompressError: the one that `make` raised on the first process; on every process.
         """
-        told: tuple[T | None, type[CompressError] | None, tuple[Any, ...]] = (None, None, ())
-        if self.first:
-            try:
-                told = (make(), None, ())
-            except CompressError as error:
-                # By its parts: pickle would make it from its sentence, which some are not made of.
-                told = (None, type(error), error.args)
-        value, kind, arguments = self.share(told)
-        if kind is not None:
-            raise kind.__new__(kind, *arguments)
-        return value  # type: ignore[return-value]
+        if not self.first:
+            value, kind, arguments = self.share(cast("_Told[T] | None", None))
+            if kind is not None:
+                raise kind.__new__(kind, *arguments)
+            return cast("T", value)
+        try:
+            made = make()
+        except CompressError as error:
+            # By its parts: pickle would make it from its sentence, which some are not made of.
+            self.share((None, type(error), error.args))
+            raise
+        self.share((made, None, ()))
+        return made
 
     def check_same(self, value: object, subject: str) -> None:
         """Go on only where every process has the first one's value.

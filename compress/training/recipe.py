@@ -10,7 +10,7 @@ from compress.data.open import open_dataset
 from compress.models.checkpoint import verify_checkpoint
 from compress.progress import SILENT, Progress
 from compress.settings import Augmenting, Network, Run, Training
-from compress.stage import settings_of
+from compress.stage import open_stage, settings_of
 from compress.training.objective import label_objective
 from compress.training.preflight import preflight
 from compress.training.processes import ALONE, Processes, join_processes
@@ -78,9 +78,7 @@ def train(wish: Wish, progress: Progress) -> Path:
         numbers = reversed(range(wish.training.runs))
         trainees = [_trainee(wish, dataset, settings, processes, number) for number in numbers]
         make_job(trainees[0], SILENT)  # what it refuses, it refuses before --force removes anything
-        if processes.first:
-            stage.begin()
-        processes.wait()
+        processes.outcome(stage.begin)
         for trainee in trainees:
             train_network(trainee, progress)
     return out
@@ -91,6 +89,9 @@ def foresee_training(wish: Wish, progress: Progress) -> dict[str, Any]:
     wish.check()
     wish = replace(wish, run=set_up_torch(wish.run.resolved()))
     dataset = _open(wish, progress)
+    if wish.run.out:
+        settings = _settings(wish, dataset, ALONE)
+        open_stage(wish.run.out, "train", settings, result=MANIFEST, force=wish.run.force)
     trainee = _trainee(wish, dataset, {}, ALONE, 0)
     return preflight(make_job(trainee, progress), dataset, networks=wish.training.runs)
 

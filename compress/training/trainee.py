@@ -201,7 +201,9 @@ def train_network(trainee: Trainee, progress: Progress) -> None:
         return
     built, model = _build(trainee)
     progress.say_all(built.notes)
-    module, batch_norm = processes.batch_norm(built.module, torch.device(trainee.run.device))
+    device = torch.device(trainee.run.device)
+    parts = trainee.training.accumulate
+    module, batch_norm = processes.batch_norm(built.module, device, parts)
     job = _make_job(trainee, replace(built, module=module))
     history = fit(job, progress)
     metrics, predictions = evaluate(job, trainee.dataset, progress)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from compress.artifacts import header, read_json, write_json
 from compress.distill.kept.blocks import ViewFile, locked
 from compress.distill.kept.form import Form
 from compress.errors import ArtifactError
-from compress.stage import RECIPE
+from compress.stage import RECIPE, is_ours
 
 HEADER = "logits.json"
 KIND = "logits"
+_LEFTOVER = ".writing-*"
+_OURS = (HEADER, "view-[0-9]*.logits", "view-[0-9]*.blocks", _LEFTOVER)
 _SHOWN = 60  # characters of a value in an error
 
 
@@ -118,24 +121,35 @@ def read_folder(path: Path) -> KeptFolder:
 
 
 def begin_folder(wanted: KeptFolder, *, any_form: bool) -> KeptFolder:
-    """Begin the folder, or go on with what is there if it is the same.
+    """Begin the folder, or go on with what is there if it is the same; see `look_at_folder`."""
+    with folder_lock(wanted.path):
+        found = look_at_folder(wanted, any_form=any_form)
+        if found is None:
+            # Of a process that was killed: living ones wait for the lock.
+            for leftover in wanted.path.glob(_LEFTOVER):
+                leftover.unlink(missing_ok=True)
+            _write_header(wanted)
+    return found or wanted
+
+
+def look_at_folder(wanted: KeptFolder, *, any_form: bool) -> KeptFolder | None:
+    """What is there, if it is what is wanted; nothing is changed.
 
     Args:
         wanted: the folder as it would be begun.
         any_form: take the form that is there: the user asked for none.
 
     Returns:
-        The folder as it is: with its own size of blocks, and perhaps further temperatures.
+        The folder as it is: with its own size of blocks, and perhaps further temperatures. None
+        where it is not begun.
 
     Raises:
         ArtifactError: it holds other logits, or something else.
     """
-    with folder_lock(wanted.path):
-        if not (wanted.path / HEADER).exists():
-            _refuse_foreign(wanted.path)
-            _write_header(wanted)
-            return wanted
-        found = read_folder(wanted.path)
+    if not (wanted.path / HEADER).exists():
+        _refuse_foreign(wanted.path)
+        return None
+    found = read_folder(wanted.path)
     asked = wanted.form
     if any_form or set(asked.temperatures) <= set(found.form.temperatures):
         asked = replace(asked, temperatures=found.form.temperatures)  # more of them serve as well
@@ -145,6 +159,36 @@ def begin_folder(wanted: KeptFolder, *, any_form: bool) -> KeptFolder:
         teacher=wanted.teacher, views=wanted.views, classes=wanted.classes, form=asked.to_dict()
     )
     return found
+
+
+def drop_folder(path: Path) -> None:
+    """Empty a folder of kept logits, so that it is made again.
+
+    Raises:
+        ArtifactError: it holds other files too, or cannot be removed.
+    """
+    found = sorted(entry.name for entry in path.iterdir())
+    other = [name for name in found if not _is_ours(path, name)]
+    if other:
+        raise ArtifactError(
+            f"{path}: expected kept logits alone, found other files ({other[0]}); remove the "
+            "folder, or keep the logits in another one with --logits"
+        )
+    try:
+        # Its header last: a kill on the way leaves logits that lack views.
+        for name in sorted(found, key=lambda name: name == HEADER):
+            (path / name).unlink()
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: cannot be removed ({error.strerror or error}); choose another --out"
+        ) from error
+
+
+def _is_ours(path: Path, name: str) -> bool:
+    """Whether keeping logits writes files of this name; a recipe may be the user's."""
+    if name == RECIPE:
+        return is_ours(path / name)
+    return any(fnmatch(name, ours) for ours in _OURS)
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
@@ -241,9 +285,8 @@ def _write_header(folder: KeptFolder) -> None:
 
 def _refuse_foreign(path: Path) -> None:
     """A folder without logits.json is begun only if it is empty, but for a stage's recipe."""
-    for leftover in path.glob(".writing-*"):  # of a process that was killed: the others wait
-        leftover.unlink(missing_ok=True)
-    other = sorted(p.name for p in path.iterdir() if p.name != RECIPE)
+    found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    other = sorted(name for name in found if name != RECIPE and not fnmatch(name, _LEFTOVER))
     if other:
         raise ArtifactError(
             f"{path}: expected an empty folder or kept logits, found other files ({other[0]}); "

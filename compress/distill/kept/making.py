@@ -10,17 +10,24 @@ from typing import NamedTuple
 import numpy as np
 
 from compress.data.wording import duration_text
-from compress.distill.kept.folder import KeptFolder, begin_folder
+from compress.distill.kept.folder import (
+    HEADER,
+    KeptFolder,
+    begin_folder,
+    drop_folder,
+    look_at_folder,
+    read_folder,
+)
 from compress.distill.kept.forecast import (
     break_even,
     cost_sentence,
     require_space,
 )
-from compress.distill.kept.form import choose_form, encode, unkeepable
+from compress.distill.kept.form import Form, choose_form, encode, unkeepable
 from compress.distill.kept.spot_check import Exactness, side_by_side, spot_check
 from compress.distill.kept.teacher import KeptTeacher
 from compress.distill.teachers.protocol import Teacher
-from compress.errors import ModelError
+from compress.errors import ArtifactError, ModelError
 from compress.progress import Progress
 from compress.settings import Keeping
 from compress.training.views import ViewPlan, Views, read_views
@@ -93,17 +100,85 @@ def ask_teacher(teacher: Teacher, wanted: Wanted, folder: Path, progress: Progre
     Returns:
         The folder, which other processes may still be filling.
     """
-    kept = begin_folder(_as_begun(teacher, wanted, folder), any_form=wanted.keeping.top_k is None)
-    if kept.form.top_k:
-        kept.form.place_of(wanted.temperature)  # refused now, not when the teacher has answered all
-    _forget_damaged(kept, wanted, progress)
     teacher = teacher.bind(wanted.plan, wanted.temperature)
+    _look(teacher, wanted, folder)
+    kept = begin_folder(_as_begun(teacher, wanted, folder), any_form=wanted.keeping.top_k is None)
+    _forget_damaged(kept, wanted, progress)
     share = wanted.keeping.spot_check
-    checked = spot_check(teacher, kept, wanted.plan, wanted.numbers, share)
+    checked = spot_check(teacher, kept, wanted.plan, wanted.numbers, share, progress)
     if checked.entries:
         progress.say(checked.sentence())
     _make(teacher, kept, wanted, progress)
     return kept
+
+
+def look_at_kept(teacher: Teacher, wanted: Wanted, folder: Path) -> Form:
+    """Refuse a folder that cannot serve; nothing is changed, so ask before anything is removed.
+
+    Args:
+        teacher: the live one.
+        wanted: what is needed.
+        folder: where the logits are, or will be.
+
+    Returns:
+        In which form they are there, or will be.
+
+    Raises:
+        ArtifactError: other logits are there, ones for other temperatures, or something else.
+        UsageError: more logits are to be kept than there are classes.
+    """
+    return _look(teacher.bind(wanted.plan, wanted.temperature), wanted, folder)
+
+
+def drop_unfit(teacher: Teacher, wanted: Wanted, folder: Path, progress: Progress) -> None:
+    """Remove kept logits that cannot serve, as --force does; those that can are spared.
+
+    Args:
+        teacher: the live one.
+        wanted: what is needed.
+        folder: of a run of our own, not one that several share.
+        progress: told what is removed.
+
+    Raises:
+        ArtifactError: the folder holds other files too.
+        UsageError: more logits are to be kept than there are classes.
+    """
+    # Some of its answers may be kept ones; what those refuse has nothing to do with this folder.
+    bound = teacher.bind(wanted.plan, wanted.temperature)
+    try:
+        _look(bound, wanted, folder)
+    except ArtifactError as error:
+        drop_folder(folder)
+        progress.say(f"{folder}: emptied, since --force was given and its logits do not serve")
+        progress.detail(str(error))
+
+
+def _look(bound: Teacher, wanted: Wanted, folder: Path) -> Form:
+    """See `look_at_kept`.
+
+    Bound, since a mean with the K largest logits of a teacher is what it is at one temperature.
+    """
+    begun = _as_begun(bound, wanted, folder)
+    form = (look_at_folder(begun, any_form=wanted.keeping.top_k is None) or begun).form
+    if form.top_k:
+        form.place_of(wanted.temperature)  # refused now, not when the teacher has answered all
+    return form
+
+
+def missing_images(wanted: Wanted, folder: Path) -> int:
+    """Images of all wanted views that are not kept yet; a damaged block counts as kept.
+
+    Raises:
+        ArtifactError: logits.json is damaged.
+    """
+    if not (folder / HEADER).is_file():
+        return len(wanted.numbers) * len(wanted.plan.split)
+    kept = read_folder(folder)
+    missing = 0
+    for number in kept.missing(wanted.numbers):
+        file = kept.view(number)
+        missing += sum(len(file.indices(b)) for b in np.flatnonzero(~file.done()).tolist())
+    return missing
 
 
 def planned_bytes(classes: int, wanted: Wanted) -> int:
@@ -135,10 +210,12 @@ def _as_begun(teacher: Teacher, wanted: Wanted, folder: Path) -> KeptFolder:
 
 def _forget_damaged(kept: KeptFolder, wanted: Wanted, progress: Progress) -> None:
     """Have blocks whose bytes are not those that were written made again."""
-    for number in wanted.numbers:
-        file = kept.view(number)
-        if damaged := file.forget_damaged():
-            progress.say(f"{file.path}: {damaged} of {file.blocks} blocks damaged; made again")
+    with progress.task("looking for damage in kept logits", total=len(wanted.numbers)) as advance:
+        for number in wanted.numbers:
+            file = kept.view(number)
+            if damaged := file.forget_damaged():
+                progress.say(f"{file.path}: {damaged} of {file.blocks} blocks damaged; made again")
+            advance(1)
 
 
 def _make(teacher: Teacher, kept: KeptFolder, wanted: Wanted, progress: Progress) -> None:

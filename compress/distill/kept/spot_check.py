@@ -16,6 +16,7 @@ from compress.distill.kept.folder import KeptFolder
 from compress.distill.kept.form import Form, Records, decode, log_sum_exp
 from compress.distill.teachers.protocol import Teacher
 from compress.errors import ArtifactError
+from compress.progress import SILENT, Progress
 from compress.training.views import ViewPlan, read_views
 
 _FEWEST = 8  # entries of a view, however small the share
@@ -56,7 +57,12 @@ class Exactness:
 
 
 def spot_check(
-    teacher: Teacher, kept: KeptFolder, plan: ViewPlan, numbers: tuple[int, ...], share: float
+    teacher: Teacher,
+    kept: KeptFolder,
+    plan: ViewPlan,
+    numbers: tuple[int, ...],
+    share: float,
+    progress: Progress = SILENT,
 ) -> Exactness:
     """Ask the live teacher again about some of the entries that are there.
 
@@ -69,6 +75,7 @@ def spot_check(
         plan: its views.
         numbers: of the views to check.
         share: of the entries, 0 to 1; at least some of each view unless 0.
+        progress: where it is shown.
 
     Returns:
         How exact they are; of no entries where none were there.
@@ -77,14 +84,21 @@ def spot_check(
         ArtifactError: an entry differs by more than rounding: names view, image and both values.
     """
     exactness = Exactness()
-    for number in numbers if share else ():
-        file = kept.view(number)
-        for indices in _chosen(file, plan.seed, share):
+    if not share:
+        return exactness
+    files = [kept.view(number) for number in numbers]
+    places = [(file, part) for file in files for part in _chosen(file, plan.seed, share)]
+    if not places:
+        return exactness
+    title = f"asking {teacher.name} again"
+    with progress.task(title, total=sum(len(part) for _, part in places)) as advance:
+        for file, indices in places:
             records = file.open()[indices]
-            live = teacher.logits(read_views(plan, number, indices)).cpu().numpy()
+            live = teacher.logits(read_views(plan, file.number, indices)).cpu().numpy()
             rows, asked = side_by_side(records, kept.form, live)
             _refuse_other(file, teacher, indices, rows, asked)
             exactness = exactness.add(rows, asked)
+            advance(len(indices))
     return exactness
 
 

@@ -13,6 +13,7 @@ from compress.distill.kept.folder import KeptFolder, read_folder
 from compress.distill.kept.form import Records, decode
 from compress.distill.teachers.class_map import ClassMap, Labels, match_classes, same_order
 from compress.distill.teachers.interpret import Interpreter
+from compress.distill.teachers.mean import MeanTeacher
 from compress.distill.teachers.protocol import Teacher
 from compress.errors import ArtifactError
 from compress.preprocess import Preprocessing
@@ -63,20 +64,37 @@ class KeptTeacher:
         self.folder.require(views=plan.identity())
         if self.folder.form.top_k:
             self.folder.form.place_of(temperature)
+        self._refuse_other_temperature(temperature)
         if lacking := self.folder.missing(numbers):
             first = min(lacking)
             raise ArtifactError(
                 f"{self.folder.path}: expected {len(numbers)} views, found "
                 f"{len(numbers) - len(lacking)} (view {first} lacks {lacking[first]} blocks); "
-                "add them with the compress logits command that made it, and "
+                "add them with compress logits, the settings that it was made with, and "
                 f"--views {max(numbers) + 1}"
             )
         bound = KeptTeacher(self.folder, self.classes, self._mapping)
         bound._temperature = float(temperature)
         return bound
 
+    def _refuse_other_temperature(self, temperature: float) -> None:
+        """A mean with the K largest logits of a teacher was taken at one temperature."""
+        for member in self.folder.teacher.get("teachers", ()):
+            if member.get("temperature", temperature) != temperature:
+                raise ArtifactError(
+                    f"{self.folder.path}: expected to be used at temperature "
+                    f"{member['temperature']:g}, at which the {member['form']['top_k']} largest "
+                    f"logits of one of its teachers were read, found {temperature:g}; give "
+                    "compress distill those teachers: it keeps their mean at its own --temperature"
+                )
+
     def identity(self) -> dict[str, Any]:
-        """Whose answers these are, to which views, in which form; no path."""
+        """Whose answers these are, to which views, in which form; no path.
+
+        Once bound, of the K largest logits also at which temperature: what the other classes get
+        depends on it.
+        """
+        answers_at = {"temperature": self._temperature} if self._softens() else {}
         return {
             "kind": "kept logits",
             "teacher": dict(self.folder.teacher),
@@ -84,7 +102,11 @@ class KeptTeacher:
             "form": self.folder.form.to_dict(),
             "class_map": self._mapping.identity(),
             "classes": list(self.classes),
+            **answers_at,
         }
+
+    def _softens(self) -> bool:
+        return self._temperature is not None and bool(self.folder.form.top_k)
 
     def record(self) -> dict[str, Any]:
         """Where the network is that gave the answers, and where they are kept.
@@ -144,11 +166,26 @@ def open_kept_teacher(path: Path, dataset: Dataset, mapping: ClassMap | None = N
 
 
 def kept_view_size(teacher: Teacher) -> tuple[int, int] | None:
-    """Height and width of the views that kept logits answer; None for any other teacher."""
-    if not isinstance(teacher, KeptTeacher):
-        return None
-    height, width = teacher.folder.views["size"]
-    return int(height), int(width)
+    """Height and width of the views that kept logits answer, alone or among several teachers.
+
+    Returns:
+        None for teachers that all look at the views themselves.
+
+    Raises:
+        ArtifactError: several folders, of views of different sizes: nothing can be shown to both.
+    """
+    members = teacher.teachers if isinstance(teacher, MeanTeacher) else (teacher,)
+    folders = [member.folder for member in members if isinstance(member, KeptTeacher)]
+    sizes = [(int(folder.views["size"][0]), int(folder.views["size"][1])) for folder in folders]
+    for folder, size in zip(folders, sizes, strict=True):
+        if size != sizes[0]:
+            (height, width), (other_height, other_width) = sizes[0], size
+            raise ArtifactError(
+                f"{folder.path}: expected logits of views of {height} x {width} pixels as in "
+                f"{folders[0].path}, found {other_height} x {other_width}; keep both with the same "
+                "--view-size"
+            )
+    return sizes[0] if sizes else None
 
 
 def mean_entropy(folder: KeptFolder, number: int) -> float:
