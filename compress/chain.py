@@ -43,6 +43,8 @@ def run_chain(
     chain = Chain(recipe, source, out, force, progress)
     chain.check()
     write_text(out / RECIPE, dump(recipe))
+    if "logits" in recipe:
+        progress.say(f"{source}: section logits is for compress logits; distill keeps its own")
     if "train" in recipe:
         chain.train()
     if "distill" in recipe:
