@@ -2,13 +2,12 @@
 
 import json
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-# A board has no torch, and measures bundles only.
-collect_ignore = [] if find_spec("torch") else ["test_distillation_speed.py", "test_flat_memory.py"]
+# These take minutes, need torch, and are about training: they run when they are named.
+WHEN_NAMED = ("test_distillation_speed.py", "test_flat_memory.py")
 
 # Before any test imports onnxruntime: its Linux wheels record telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -21,6 +20,14 @@ def pytest_addoption(parser):
     group.addoption("--images", type=int, default=5000, help="images of a timed epoch")
     group.addoption("--rounds", type=int, default=3, help="times that contenders take turns")
     group.addoption("--epochs", type=int, default=30, help="epochs of the accuracy comparison")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out what was not asked for by its name; None lets pytest decide."""
+    named = {Path(argument.split("::")[0]).name for argument in config.args}
+    return (
+        True if collection_path.name in WHEN_NAMED and collection_path.name not in named else None
+    )
 
 
 def pytest_generate_tests(metafunc):
