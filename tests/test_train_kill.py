@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 # Twenty were run when this was written; a few stand guard.
-TRIALS = int(os.environ.get("KILL_TRIALS", "4"))
+TRIALS = int(os.environ.get("KILL_TRIALS", "3"))
 
 
 @pytest.mark.slow

@@ -150,7 +150,7 @@ def test_image_files_are_read_alike_and_one_that_is_gone_is_named(tmp_path, work
 
 
 SCRIPT = """
-import signal, sys
+import signal, sys, time
 import numpy as np
 from compress.training.loader import ahead
 steps = ahead(lambda number: np.zeros(10**6), range(10**6), 2)
@@ -158,7 +158,7 @@ next(steps)
 try:
     print("ready", flush=True)
     while sys.argv[1] == "wait":
-        signal.pause()
+        time.sleep(0.05)  # not pause(): a signal just before it would be waited for for ever
 except KeyboardInterrupt:
     sys.exit(7)
 """

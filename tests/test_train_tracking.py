@@ -4,6 +4,7 @@ import csv
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -140,31 +141,32 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         Tracker(tmp_path)
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file can grow, as on a disk without space."""
+    """A limit on the size of files stands for the full disk; within the test's own body only.
+
+    Beyond it pytest writes its report, which may well go to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
 
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_is_named(tmp_path, full_disk):
+def test_a_full_disk_is_named(tmp_path):
     tracker = Tracker(tmp_path)
-    full_disk()
-    with pytest.raises(ArtifactError, match=r"tensorboard.*cannot be written.*free some space"):
-        tracker.flush()
-    with pytest.raises(ArtifactError, match="cannot be written"):
-        tracker.close()
+    with full_disk():
+        with pytest.raises(ArtifactError, match=r"tensorboard.*cannot be written.*free some space"):
+            tracker.flush()
+        with pytest.raises(ArtifactError, match="cannot be written"):
+            tracker.close()
 
 
-def test_a_full_disk_does_not_hide_why_a_training_ended(tmp_path, full_disk):
-    with pytest.raises(KeyboardInterrupt), Tracker(tmp_path) as tracker:
+def test_a_full_disk_does_not_hide_why_a_training_ended(tmp_path):
+    with full_disk(), pytest.raises(KeyboardInterrupt), Tracker(tmp_path) as tracker:
         tracker.step(1, {"loss": 1.0})
-        full_disk()
         raise KeyboardInterrupt
 
 
