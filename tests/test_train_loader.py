@@ -153,6 +153,8 @@ SCRIPT = """
 import signal, sys, time
 import numpy as np
 from compress.training.loader import ahead
+# A shell that runs the tests in the background has Ctrl-C ignored, which is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 steps = ahead(lambda number: np.zeros(10**6), range(10**6), 2)
 next(steps)
 try:
