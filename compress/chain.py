@@ -66,7 +66,8 @@ class Chain:
     def check(self) -> None:
         """Refuse what a later stage would refuse, before the first one has cost any time."""
         with needs("train"):
-            from compress.distill.methods import list_methods
+            from compress.distill.course import plan_course
+            from compress.distill.requirements import refuse_impossible
         from compress_bench.goals import check_goals, parse_goals
         from compress_bench.profiles import choose_profile
 
@@ -77,8 +78,8 @@ class Chain:
         teaching, written = self._settings("distill", Teaching), self._settings("export", Export)
         for part in (teaching, self._settings("distill", Teachers)):
             part.check()
-        if teaching.method not in list_methods():
-            raise UsageError(f"{self.source}: distill.method: no such method {teaching.method}")
+        course = plan_course(teaching, classes=2)
+        refuse_impossible(course, teaching, self._settings("distill", Augmenting))
         variants = self._variants(teaching, written)
         choose_profile(self._settings("bench", Bench))
         goals = parse_goals(self.recipe.get("goals") or {}, f"{self.source}: goals")

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from compress.settings import (
     Teaching,
     Training,
 )
+from compress.settings.method_blocks import set_in_blocks
 from compress.show import (
     finish_report,
     make_progress,
@@ -196,6 +198,7 @@ def distill(
     training: Training = Training(),
     augmenting: Augmenting = Augmenting(),
     run: Run = Run(),
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
     dry_run: DryRun = False,
     output: Output = Output(),
 ) -> None:
@@ -203,6 +206,7 @@ def distill(
 
     Args:
         student: A zoo name, torchvision:NAME, timm:NAME or file.py:factory.
+        set_: What only one method knows: method.beta=8, or method.dkd.beta=8 among several.
         dry_run: Check everything, measure a few steps, show what is to come, and write nothing.
     """
     with needs("train"):
@@ -212,7 +216,7 @@ def distill(
     wish = Wish(
         student=student,
         teachers=teachers,
-        teaching=teaching,
+        teaching=replace(teaching, method=set_in_blocks(teaching.method, set_)),
         keeping=keeping,
         network=network,
         training=training,

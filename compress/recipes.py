@@ -27,6 +27,7 @@ from compress.settings import (
     Teaching,
     Training,
 )
+from compress.settings.method_blocks import write_blocks
 from compress.suggest import did_you_mean
 
 # Section -> what it may hold. `run` is shared by all stages; `goals` is checked by bench.
@@ -96,7 +97,9 @@ def _refuse_unknown(name: object, known: Iterable[str], subject: str) -> None:
 
 
 def _flat(key: str, value: Any) -> Any:
-    """Arguments of a factory may be written as YAML; the flag takes them as JSON."""
+    """What may be written as YAML, arguments and methods, as the flag takes it: as JSON."""
+    if key == "method":
+        return write_blocks(value)
     return json.dumps(value) if key.endswith("_args") and isinstance(value, dict) else value
 
 

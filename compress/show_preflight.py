@@ -44,6 +44,9 @@ def rows(found: Found) -> Iterator[tuple[str, str]]:
     if "teacher" in found:
         yield from _teacher_rows(found["teacher"])
     yield from _student_rows(found)
+    for pair in found.get("layers", ()):
+        student, teacher = (_layer(pair, whose) for whose in ("student", "teacher"))
+        yield f"layers {pair['method']}", f"{student} from {teacher}"
     yield "memory", _memory_text(found["memory"])
     if found.get("disk", {}).get("kept_logits_bytes") is not None:
         yield "kept logits", f"{size_text(found['disk']['kept_logits_bytes'])} on disk"
@@ -111,6 +114,8 @@ def _student_rows(found: Found) -> Iterator[tuple[str, str]]:
         "student",
         f"{student['parameters']:,} parameters{frozen}; input {shape}, output {student['output']}",
     )
+    if "course" in found:
+        yield "loss", found["course"]["sentence"]
     for name, term in found["terms"].items():
         yield f"term {name}", f"{term['value']:.4g}, gradient {term['gradient_norm']:.3g}"
     for pair, ratio in found["gradient_ratios"].items():
@@ -140,6 +145,10 @@ def _time_text(time: Found) -> str:
     if "teacher_seconds" in time:
         text += f", the teacher {duration_text(time['teacher_seconds'])}"
     return text
+
+
+def _layer(pair: Found, whose: str) -> str:
+    return f"{pair[whose]} {' x '.join(map(str, pair[f'{whose}_shape']))}"
 
 
 def _sides(size: list[int]) -> str:

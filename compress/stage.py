@@ -27,6 +27,7 @@ _RESULTS = (
     RECIPE,
     "manifest.json",
     "model.safetensors",
+    "connectors.safetensors",
     "predictions.npz",
     "training-state.pt",
     "last-good-state.pt",

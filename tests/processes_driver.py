@@ -7,7 +7,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 from dataclasses import replace
 from functools import partial
@@ -22,11 +22,15 @@ from compress.artifacts import write_text
 from compress.errors import DataError, MissingExtraError, TrainingError
 from compress.explain import explain
 from compress.launched import rank
+from compress.models.taps import Tap
 from compress.settings import Run
-from compress.training.batches import read_batch
+from compress.training.batches import Batch, read_batch
 from compress.training.evaluate import split_logits
+from compress.training.job import Job, Outputs, Terms
 from compress.training.loop import make_learner
+from compress.training.objective import label_objective
 from compress.training.processes import Processes, join_processes
+from compress.training.pupil import Pupil
 from compress.training.shared_stage import open_shared_stage
 from compress.training.step import take_step
 
@@ -124,6 +128,40 @@ def unused_weights(processes: Processes) -> object:
     return take_step(job, make_learner(job), 0, [part])
 
 
+def pupil_gradients(processes: Processes) -> object:
+    """How far gradients of network and connectors are from one process's, and how large those."""
+    found = []
+    for parts in (1, 2):
+        whole = training_jobs.make_job(Path("unused"), extend=connect, objective=attract)
+        settings = replace(whole.settings, accumulate=parts, clip_norm=0.0)
+        plan = replace(whole.plan, parts=2 * parts)
+        shared = training_jobs.make_job(Path("unused"), extend=connect, objective=attract)
+        shared = replace(shared, settings=settings, plan=plan, processes=processes)
+        numbers = range(parts * processes.rank, parts * (processes.rank + 1))
+        one = step_gradients(replace(whole, settings=replace(settings, accumulate=1)), [0])
+        several = step_gradients(shared, numbers)
+        found.append([float(abs(several - one).max()), float(abs(one).max())])
+    return found
+
+
+def step_gradients(job: Job, numbers: Iterable[int]) -> torch.Tensor:
+    """Of all that is trained, after the first step with these parts of it."""
+    take_step(job, make_learner(job), 0, [read_batch(job.plan, 0, 0, k) for k in numbers])
+    return torch.cat([p.grad.flatten() for p in job.trained().parameters()])
+
+
+def connect(module: nn.Module) -> Pupil:
+    torch.manual_seed(1)
+    return Pupil(module, [Tap("5"), Tap("1", "input")], [nn.Conv2d(16, 8, 1), nn.Identity()])
+
+
+def attract(batch: Batch, outputs: Outputs) -> Terms:
+    """The labels, and features that are to be small; means over the step."""
+    share = len(batch) / batch.images_in_step
+    size = torch.stack([feature.square().mean() for feature in outputs.features]).sum()
+    return label_objective(0.0)(batch, outputs) | {"hint": share * size}
+
+
 def second_is_killed(processes: Processes) -> object:
     if not processes.first:
         os._exit(9)
@@ -143,6 +181,7 @@ SCENES: tuple[Callable[[Processes], object], ...] = (
     first_is_at_fault,
     second_is_interrupted,
     unused_weights,
+    pupil_gradients,
 )
 
 

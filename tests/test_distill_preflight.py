@@ -14,8 +14,8 @@ from torch import nn
 
 import tiny
 from compress.data.dataset import UNLABELLED, Dataset, Split
+from compress.distill.course import plan_course
 from compress.distill.entropy import answer_entropy
-from compress.distill.losses.kd import loss as kd_loss
 from compress.distill.objective import distillation_objective
 from compress.distill.preflight import Lessons, TimedTeacher, preflight
 from compress.preprocess import Preprocessing, preprocess
@@ -89,7 +89,9 @@ def make_job(folder: Path, data: Dataset, module: nn.Module, objective, **settin
 def taught_job(folder: Path, teacher: StripeTeacher | None = None, **settings):
     data = tiny.dataset()
     timed = TimedTeacher(teacher or StripeTeacher())
-    objective = distillation_objective(timed, kd_loss, TEACHING, 0.0)
+    objective = distillation_objective(
+        timed.answers, plan_course(TEACHING, 3), (), epochs=4, label_smoothing=0.0
+    )
     return make_job(folder, data, linear_student(), objective, **settings), data, timed
 
 

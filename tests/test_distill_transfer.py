@@ -112,14 +112,6 @@ def test_what_a_transfer_set_leaves_no_sense_in_is_refused(settings, named):
         Teaching(transfer="frames", **settings).check()
 
 
-def test_the_weight_of_labels_is_a_half_unless_there_are_none():
-    assert Teaching().resolved().ce_weight == 0.5
-    assert Teaching(ce_weight=0.9).resolved().ce_weight == 0.9
-    without = Teaching(transfer="frames", ce_weight=0.0)
-    without.check()
-    assert Teaching(transfer="frames").resolved() == without.resolved() == without
-
-
 def test_a_folder_for_logits_that_are_never_kept_is_refused():
     with pytest.raises(UsageError, match="--logits here and --keep-logits never: expected one"):
         Teaching(logits=Path("here"), keep_logits="never").check()

@@ -26,11 +26,11 @@ def interrupted_after(calls: int):
     """The plain objective, which fails as a crash would at its n-th call."""
     plain, seen = label_objective(0.0), []
 
-    def objective(batch, logits):
+    def objective(batch, outputs):
         seen.append(batch)
         if len(seen) == calls:
             raise RuntimeError("crash")
-        return plain(batch, logits)
+        return plain(batch, outputs)
 
     return objective
 
@@ -85,11 +85,11 @@ def test_a_signal_saves_the_step_that_was_being_taken(tmp_path, number):
     plain = label_objective(0.0)
     seen = []
 
-    def objective(batch, logits):
+    def objective(batch, outputs):
         seen.append(batch)
         if len(seen) == 9:
             os.kill(os.getpid(), number)
-        return plain(batch, logits)
+        return plain(batch, outputs)
 
     with pytest.raises(KeyboardInterrupt):
         fit(make_job(tmp_path, epochs=4, objective=objective), SILENT)
@@ -121,10 +121,10 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
 def test_the_state_of_the_last_good_epoch_outlives_those_after_it(tmp_path):
     good = label_objective(0.0)
 
-    def nothing_to_learn(batch, logits):
+    def nothing_to_learn(batch, outputs):
         learning = len(seen) < 6 * 3  # three epochs of three steps, each with its silent student
         seen.append(batch)
-        return good(batch, logits) if learning else {"ce": logits.sum() * 0 + np.log(3)}
+        return good(batch, outputs) if learning else {"ce": outputs.logits.sum() * 0 + np.log(3)}
 
     seen: list = []
     job = make_job(tmp_path, epochs=200, objective=nothing_to_learn, lr=0.01, warmup=0.0)
@@ -141,8 +141,8 @@ def _unlearnable() -> Split:
 
 
 def test_a_network_that_stays_at_chance_is_stopped(tmp_path):
-    def nothing_to_learn(batch, logits):
-        return {"ce": logits.square().mean() * 0 + np.log(3)}
+    def nothing_to_learn(batch, outputs):
+        return {"ce": outputs.logits.square().mean() * 0 + np.log(3)}
 
     job = make_job(tmp_path, epochs=200, objective=nothing_to_learn, lr=1e-9, warmup=0.0)
     with pytest.raises(TrainingError, match=r"expected to learn something .* ce 1\.099 \(chance 1"):
@@ -222,9 +222,9 @@ def test_parts_of_a_step_add_up_to_the_step(tmp_path):
 def test_losses_are_float32_under_bfloat16(tmp_path):
     seen = set()
 
-    def objective(batch, logits):
-        seen.add(logits.dtype)
-        return label_objective(0.0)(batch, logits)
+    def objective(batch, outputs):
+        seen.add(outputs.logits.dtype)
+        return label_objective(0.0)(batch, outputs)
 
     fit(make_job(tmp_path, epochs=1, precision="bfloat16", objective=objective), SILENT)
     assert seen == {torch.float32}
@@ -236,9 +236,9 @@ def test_dropout_is_a_function_of_the_step(tmp_path):
     job.module.append(torch.nn.Dropout(0.5))
     masks = []
 
-    def objective(batch, logits):
-        masks.append((logits == 0).detach().clone())
-        return label_objective(0.0)(batch, logits)
+    def objective(batch, outputs):
+        masks.append((outputs.logits == 0).detach().clone())
+        return label_objective(0.0)(batch, outputs)
 
     fit(type(job)(**{**vars(job), "objective": objective, "epochs": 1}), SILENT)
     first = masks[0]

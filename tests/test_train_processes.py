@@ -226,6 +226,13 @@ def test_weights_that_are_never_used_are_named(scenes):
     assert second == ""
 
 
+def test_gradients_of_network_and_connectors_are_those_of_one_process(scenes):
+    for process in scenes[1]:
+        for difference, largest in process["pupil_gradients"]["result"]:
+            assert difference < 1e-5 * largest
+            assert largest > 0.01
+
+
 def test_statistics_of_a_part_are_not_called_those_of_the_step():
     norm, cpu, cuda = torch.nn.BatchNorm2d(2), torch.device("cpu"), torch.device("cuda")
     alone, two = Processes(), Processes(rank=0, count=2)

@@ -35,9 +35,10 @@ def make_job(
     objective=None,
     freeze: int = 0,
     augmenting=None,
+    extend=None,
     **settings,
 ) -> Job:
-    """Three steps an epoch, of 32 images each."""
+    """Three steps an epoch, of 32 images each; `extend` makes the pupil from the network."""
     torch.manual_seed(0)
     spec = ModelSpec(reference=network, num_classes=3, channels=1, input_size=(16, 16), args={})
     built = build_model(spec)
@@ -60,6 +61,7 @@ def make_job(
         epochs=epochs,
         folder=folder,
         evaluation_size=(16, 16),
+        pupil=extend(built.module) if extend else None,
     )
 
 

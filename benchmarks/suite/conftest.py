@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 # These take minutes, need torch, and are about training: they run when they are named.
-WHEN_NAMED = ("test_distillation_speed.py", "test_flat_memory.py")
+WHEN_NAMED = (
+    "test_distillation_methods.py",
+    "test_distillation_speed.py",
+    "test_flat_memory.py",
+)
 
 # Before any test imports onnxruntime: its Linux wheels record telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -19,7 +23,8 @@ def pytest_addoption(parser):
     group.addoption("--threads", type=int, default=1, help="CPU threads of one inference")
     group.addoption("--images", type=int, default=5000, help="images of a timed epoch")
     group.addoption("--rounds", type=int, default=3, help="times that contenders take turns")
-    group.addoption("--epochs", type=int, default=30, help="epochs of the accuracy comparison")
+    group.addoption("--epochs", type=int, default=30, help="epochs of a student in comparisons")
+    group.addoption("--out", type=Path, help="folder to keep a comparison in, to go on from")
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -17,10 +17,11 @@ import torch
 from compress.data.dataset import ArrayImages, Dataset, Split
 from compress.data.open import open_dataset
 from compress.distill.answers import answer_from_disk, wanted_logits
-from compress.distill.losses.kd import loss
+from compress.distill.course import plan_course
 from compress.distill.objective import distillation_objective
 from compress.distill.teachers.faster import choose_runtime, hasten
 from compress.distill.teachers.load import load_teacher
+from compress.distill.teachers.protocol import asking
 from compress.models.build import ModelSpec, build_model
 from compress.models.checkpoint import save_checkpoint
 from compress.preprocess import resize
@@ -39,7 +40,7 @@ from suite import plain_loop
 CLASSES = tuple("0123456789")
 SIZE = (32, 32)
 EPOCHS, VIEWS = 30, 4  # of the whole training that the totals are for
-TEACHING = Teaching(temperature=4.0, kd_weight=0.9, ce_weight=0.1)
+COURSE = plan_course(Teaching(temperature=4.0, kd_weight=0.9, ce_weight=0.1), len(CLASSES))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,7 +103,7 @@ class Ours:
     def keep(self, views: int) -> float:
         """Ask the teacher about so many views; returns the seconds, all of them."""
         training = Training(epochs=views)
-        wanted = wanted_logits(self.plan, TEACHING, training, Keeping(spot_check=0), ALONE)
+        wanted = wanted_logits(self.plan, 4.0, training, Keeping(spot_check=0), ALONE)
         started = time.perf_counter()
         images = VIEWS * len(self.plan.split)  # of the whole training: decides what it answers by
         runtime = choose_runtime(self.teacher, images, "auto")
@@ -114,7 +115,9 @@ class Ours:
         """The training of a student, with the kept logits or with labels alone."""
         objective = label_objective(0.0)
         if taught:
-            objective = distillation_objective(self.kept, loss, TEACHING, 0.0)
+            objective = distillation_objective(
+                asking(self.kept), COURSE, (), epochs=self.epochs, label_smoothing=0.0
+            )
         channels = self.dataset.channels
         spec = ModelSpec(
             reference="resnet8", num_classes=10, channels=channels, input_size=SIZE, args={}

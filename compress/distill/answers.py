@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from compress.distill.course import Course
 from compress.distill.kept.forecast import require_space
 from compress.distill.kept.form import Form, choose_form
 from compress.distill.kept.making import (
@@ -13,36 +14,37 @@ from compress.distill.kept.making import (
 )
 from compress.distill.kept.teacher import KeptTeacher
 from compress.distill.teachers.protocol import Teacher
+from compress.distill.wish import Wish
 from compress.errors import ArtifactError
 from compress.progress import Progress
-from compress.settings import Augmenting, Keeping, Teaching, Training
+from compress.settings import Keeping, Training
 from compress.training.processes import Processes
 from compress.training.views import ViewPlan
 
 KEPT = "logits"  # folder of the kept logits inside the student's
 
 
-def keeps_logits(
-    teacher: Teacher, teaching: Teaching, training: Training, augmenting: Augmenting
-) -> bool:
+def keeps_logits(teacher: Teacher, course: Course, wish: Wish) -> bool:
     """Whether the teacher's logits are to be kept: where that saves a pass, or was asked for."""
-    if not teacher.inputs:  # nothing to ask: they are kept already
+    teaching, training = wish.teaching, wish.training
+    # Nothing to ask where they are kept already; asked in every step in any case for its features.
+    if not teacher.inputs or "features" in course.needs():
         return False
     if teaching.keep_logits != "auto":
         return teaching.keep_logits == "always"
     passes = training.epochs * training.runs
-    return teaching.logits is not None or passes > augmenting.view_count(training.epochs)
+    return teaching.logits is not None or passes > wish.augmenting.view_count(training.epochs)
 
 
 def wanted_logits(
-    plan: ViewPlan, teaching: Teaching, training: Training, keeping: Keeping, processes: Processes
+    plan: ViewPlan, temperature: float, training: Training, keeping: Keeping, processes: Processes
 ) -> Wanted:
     """Which logits the students of a command need, and which of them this process asks for."""
     return Wanted(
         plan=plan,
         numbers=tuple(range(plan.augmenting.view_count(training.epochs))),
         keeping=keeping,
-        temperature=teaching.temperature,
+        temperature=temperature,
         passes=training.epochs * training.runs,
         part=(processes.rank, processes.count),
     )

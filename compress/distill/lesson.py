@@ -8,8 +8,12 @@ from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
 from compress.data.unlabelled import Unlabelled
 from compress.distill.answers import KEPT, keeps_logits, kept_form, wanted_logits
+from compress.distill.course import Course, plan_course
+from compress.distill.features import find_features
 from compress.distill.kept.making import Wanted
 from compress.distill.kept.teacher import kept_view_size
+from compress.distill.pairing import Planned
+from compress.distill.requirements import kept_top_k, refuse_partial_logits
 from compress.distill.scarce import hide_labels
 from compress.distill.teachers.faster import Runtime, choose_runtime
 from compress.distill.teachers.load import load_teacher
@@ -30,18 +34,22 @@ class Lesson:
 
     Attributes:
         wish: what was asked for, with threads, device and the keeping of logits decided.
+        course: the losses that teach, with all that the wish left open decided.
         dataset: the images with labels.
         transfer: the unlabelled images that teach in place of its training split, or None.
         teacher: not yet bound to views, if it is one that answers from disk.
+        features: from inside which layers of both networks losses learn; empty where of none.
         views: what students see of the images that teach.
         evaluation_size: height and width at which images are read to be evaluated.
         processes: who trains together.
     """
 
     wish: Wish
+    course: Course
     dataset: Dataset
     transfer: Unlabelled | None
     teacher: Teacher
+    features: tuple[Planned, ...]
     views: ViewPlan
     evaluation_size: tuple[int, int]
     processes: Processes
@@ -63,8 +71,8 @@ class Lesson:
 
     def wanted(self) -> Wanted:
         """Which of the teacher's logits the students need."""
-        wish = self.wish
-        return wanted_logits(self.views, wish.teaching, wish.training, wish.keeping, self.processes)
+        wish, temperature = self.wish, self.course.temperature()
+        return wanted_logits(self.views, temperature, wish.training, wish.keeping, self.processes)
 
     def runtime(self) -> Runtime:
         """What torch teachers answer by."""
@@ -79,11 +87,16 @@ class Lesson:
         return self.wish.run.force and self.wish.teaching.logits is None
 
     def kept_form(self) -> dict[str, Any] | None:
-        """The form in which logits are kept; None where they are not."""
+        """The form in which logits are kept; None where they are not.
+
+        Raises:
+            UsageError: a loss needs more than that form keeps.
+        """
         if not self.keeps:
             return None
-        wanted = self.wanted()
-        return kept_form(self.teacher, wanted, self.kept, replaceable=self.replaces).to_dict()
+        form = kept_form(self.teacher, self.wanted(), self.kept, replaceable=self.replaces)
+        refuse_partial_logits(self.course, form.top_k)
+        return form.to_dict()
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result: the same settings make the same weights."""
@@ -91,6 +104,7 @@ class Lesson:
         parts = (wish.run, wish.network, wish.training, wish.augmenting)
         settings = {"student": wish.student, **settings_of(*parts)}
         settings |= settings_of(wish.teachers, wish.teaching, wish.keeping)
+        settings |= self.course.settings()
         return settings | {
             "data_fingerprint": self.dataset.fingerprint,
             "transfer_fingerprint": self.transfer.fingerprint if self.transfer else None,
@@ -104,12 +118,14 @@ class Lesson:
 
 def prepare(wish: Wish, processes: Processes, progress: Progress) -> Lesson:
     """Open images and teacher, and settle what students will see."""
-    run, teaching = wish.run, wish.teaching.resolved()
+    run, teaching = wish.run, wish.teaching
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     progress.say_all(dataset.notes)
+    course = plan_course(teaching, len(dataset.classes))
     transfer = open_transfer(teaching.transfer, dataset, run, progress)
     teacher = load_teacher(wish.teachers, dataset, run, progress)
-    kept = keeps_logits(teacher, teaching, wish.training, wish.augmenting)
+    refuse_partial_logits(course, kept_top_k(teacher))
+    kept = keeps_logits(teacher, course, wish)
     teaching = replace(teaching, keep_logits="always" if kept else "never")
     student = input_of(wish.student, wish.network, dataset, run)
     train = transfer.split if transfer else hide_labels(dataset.train, teaching.labels, run.seed)
@@ -119,9 +135,11 @@ def prepare(wish: Wish, processes: Processes, progress: Progress) -> Lesson:
     _refuse_small_views(wish, teacher, shown, size)
     return Lesson(
         wish=replace(wish, teaching=teaching),
+        course=course,
         dataset=dataset,
         transfer=transfer,
         teacher=teacher,
+        features=find_features(course, wish, dataset, teacher),
         views=plan_views(train, source, shown, wish.augmenting, run),
         evaluation_size=size,
         processes=processes,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compress.data.dataset import Dataset, Split
 from compress.distill.entropy import answer_entropy
-from compress.distill.teachers.protocol import Teacher
+from compress.distill.teachers.protocol import Answers, Teacher, asking
 from compress.intervals import wilson
 from compress.preprocess import Preprocessing
 from compress.stage import plain
@@ -73,10 +73,14 @@ class TimedTeacher:
 
     def logits(self, views: Views) -> torch.Tensor:
         """See `Teacher.logits`."""
+        return self.answers(views).logits
+
+    def answers(self, views: Views) -> Answers:
+        """Its logits, and its features where losses look at them."""
         started = time.perf_counter()
-        found = self.teacher.logits(views)
-        if found.is_cuda:
-            torch.cuda.synchronize(found.device)
+        found = asking(self.teacher)(views)
+        if found.logits.is_cuda:
+            torch.cuda.synchronize(found.logits.device)
         self.seconds += time.perf_counter() - started
         self.images += len(views)
         return found

@@ -11,20 +11,22 @@ from compress.distill.answers import (
     require_room,
 )
 from compress.distill.entropy import entropy_of, entropy_sentence
+from compress.distill.features import extension, keeping, tapped
 from compress.distill.kept.making import drop_unfit, missing_images, planned_bytes
 from compress.distill.lesson import Lesson, prepare
-from compress.distill.methods import load_method
 from compress.distill.objective import distillation_objective
 from compress.distill.preflight import Lessons, TimedTeacher, preflight
+from compress.distill.requirements import remarks
 from compress.distill.scarce import labelled_part
 from compress.distill.teachers.check import check_teacher
 from compress.distill.teachers.faster import hasten
-from compress.distill.teachers.protocol import Teacher
+from compress.distill.teachers.protocol import Teacher, asking
 from compress.distill.teachers.record import teacher_record
 from compress.distill.wish import Wish
 from compress.models.checkpoint import verify_checkpoint
 from compress.progress import SILENT, Progress
 from compress.stage import Stage, open_stage
+from compress.training.job import Job
 from compress.training.objective import label_objective
 from compress.training.processes import ALONE, join_processes
 from compress.training.runs import (
@@ -66,11 +68,12 @@ def distill(wish: Wish, progress: Progress) -> Path:
         if taught is not None:
             progress.say(f"teacher {lesson.teacher.name}: {100 * taught:.1f} % right on validation")
         teacher = _asked(lesson, progress)
-        make_job(_taught_student(lesson, teacher, {}, 0), SILENT)
+        job = make_job(_taught_student(lesson, teacher, {}, 0), SILENT)
         # All that can be refused has been by now, so that --force removes nothing in vain.
         processes.outcome(lambda: _begin(lesson, stage, progress))
         teacher = _answering(lesson, teacher, progress)
-        entropy = entropy_of(teacher, lesson.views, wish.teaching.temperature, progress)
+        progress.say_all(_sentences(lesson, job))
+        entropy = entropy_of(teacher, lesson.views, lesson.course.temperature(), progress)
         progress.say(entropy_sentence(lesson.teacher.name, entropy))
         record: dict[str, Any] = {"recipe": {"distill": settings}, "teacher_entropy": entropy}
         record |= {"notes": list(lesson.transfer.notes)} if lesson.transfer else {}
@@ -80,6 +83,14 @@ def distill(wish: Wish, progress: Progress) -> Path:
                 train_network(_plain_student(lesson, record, number), progress)
             train_network(_taught_student(lesson, teacher, record, number), progress)
     return out
+
+
+def _sentences(lesson: Lesson, job: Job) -> list[str]:
+    """What the student learns from, between which layers, and what works badly there."""
+    course = lesson.course
+    said = [f"learning from {course.sentence()}"]
+    said += [planned.sentence() for planned in lesson.features]
+    return said + remarks(course, job.plan, job.epochs)
 
 
 def _begin(lesson: Lesson, stage: Stage, progress: Progress) -> None:
@@ -101,8 +112,7 @@ def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
         open_stage(wish.run.out, "distill", settings, result=MANIFEST, force=wish.run.force)
     if lesson.keeps:
         require_room(lesson.teacher, wanted, lesson.kept)
-    bound = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
-    teacher = TimedTeacher(bound)
+    teacher = TimedTeacher(_bound(lesson))
     trainee = _taught_student(lesson, teacher, {}, 0)
     images = len(lesson.views.split)
     lacking = missing_images(wanted, lesson.kept) // images if lesson.keeps else wanted.passes
@@ -113,17 +123,31 @@ def foresee_distillation(wish: Wish, progress: Progress) -> dict[str, Any]:
         kept_bytes=planned_bytes(len(teacher.classes), wanted) if lesson.keeps else None,
     )
     networks = wish.training.runs * (2 if wish.teaching.with_baseline else 1)
-    return preflight(make_job(trainee, progress), lesson.dataset, lessons, networks=networks)
+    job = make_job(trainee, progress)
+    found = preflight(job, lesson.dataset, lessons, networks=networks)
+    found["warnings"] += remarks(lesson.course, job.plan, job.epochs)
+    return found | {
+        "course": lesson.course.settings() | {"sentence": lesson.course.sentence()},
+        "layers": [planned.record() for planned in lesson.features],
+    }
 
 
 def _asked(lesson: Lesson, progress: Progress) -> Teacher:
     """The teacher as it will be asked: bound to the views, and by what is fastest."""
-    wish, wanted = lesson.wish, lesson.wanted()
-    teacher = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
+    teacher, wanted = _bound(lesson), lesson.wanted()
+    if lesson.features:
+        return teacher
     if lesson.keeps and not lesson.replaces and not missing_images(wanted, lesson.kept):
         return teacher  # nothing is left to ask
-    asked = wish.teachers.teacher_runtime
+    asked = lesson.wish.teachers.teacher_runtime
     return hasten(teacher, lesson.views, lesson.runtime(), asked, progress)
+
+
+def _bound(lesson: Lesson) -> Teacher:
+    """The teacher, ready for the views, with taps where losses look into it."""
+    wanted = lesson.wanted()
+    teacher = lesson.teacher.bind(lesson.views, wanted.temperature, wanted.numbers)
+    return tapped(teacher, lesson.features) if lesson.features else teacher
 
 
 def _answering(lesson: Lesson, teacher: Teacher, progress: Progress) -> Teacher:
@@ -139,13 +163,18 @@ def _taught_student(
     """The student of seed `number` that learns from the teacher."""
     wish, out = lesson.wish, lesson.out
     objective = distillation_objective(
-        teacher, load_method(wish.teaching.method), wish.teaching, wish.training.label_smoothing
+        asking(teacher),
+        lesson.course,
+        [planned.owner for planned in lesson.features],
+        epochs=wish.training.epochs,
+        label_smoothing=wish.training.label_smoothing,
     )
 
     def record() -> dict[str, Any]:
         return {
             **common,
             "teacher": teacher_record(lesson.teacher),
+            "layers": [planned.record() for planned in lesson.features],
             "baseline": BASELINE if wish.teaching.with_baseline else None,
             "comparison": _comparison(lesson) if number == 0 else None,
             **summarise_runs(out, number, wish.training.runs),
@@ -165,6 +194,8 @@ def _taught_student(
         folder=run_folder(out, number),
         record=record,
         processes=lesson.processes,
+        extend=extension(lesson.features),
+        keep=keeping(lesson.features),
     )
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from compress.distill.methods import load_method
+from compress.distill.course import plan_course
+from compress.distill.requirements import refuse_impossible
 from compress.settings import (
     Augmenting,
     Keeping,
@@ -42,7 +43,7 @@ class Wish:
         """Refuse what cannot be, before anything is read.
 
         Raises:
-            UsageError: a number out of its range, or a method that does not exist.
+            UsageError: a number out of its range, or methods that do not exist or do not fit.
         """
         for part in (
             self.teachers,
@@ -54,4 +55,5 @@ class Wish:
             self.run,
         ):
             part.check()
-        load_method(self.teaching.method)
+        course = plan_course(self.teaching, classes=2)  # of any number: values are checked alike
+        refuse_impossible(course, self.teaching, self.augmenting)

@@ -64,7 +64,7 @@ def head_width(module: nn.Module, sample: torch.Tensor) -> int:
 def _run(module: nn.Module, sample: torch.Tensor) -> Any:
     """The output for `sample`, or an error that names its size."""
     try:
-        with _in_eval(module), torch.no_grad():
+        with in_eval(module), torch.no_grad():
             return module(sample)
     except Exception as error:  # whatever a foreign forward raises
         batch, channels, height, width = sample.shape
@@ -80,7 +80,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _in_eval(module: nn.Module) -> Iterator[None]:
+def in_eval(module: nn.Module) -> Iterator[None]:
     """Eval mode for a moment: each module gets its own mode back."""
     modes = [(m, m.training) for m in module.modules()]
     module.eval()

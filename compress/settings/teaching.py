@@ -1,15 +1,19 @@
 """How a student is taught."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from compress.errors import UsageError
 from compress.settings.expect import expect
+from compress.settings.method_names import list_methods
 
-_CE_WEIGHT = 0.5
+_METHOD_HELP = (
+    f"Distillation loss: {', '.join(list_methods())}; several are a weighted sum. In a recipe also "
+    "a block such as {name: dkd, beta: 8}, or a list of names and blocks."
+)
 
 
 @Parameter(name="*")
@@ -18,10 +22,10 @@ class Teaching:
     """How a student is taught.
 
     Attributes:
-        method: Distillation loss.
-        temperature: T, which softens both distributions.
-        kd_weight: Weight of T^2 KL(teacher || student).
-        ce_weight: Weight of the cross-entropy with the labels [0.5; 0 with --transfer].
+        method: Distillation losses: names, or blocks as JSON objects.
+        temperature: T, which softens both distributions [the method's].
+        kd_weight: Weight of the distillation loss [the method's].
+        ce_weight: Weight of the cross-entropy with the labels [the method's; 0 with --transfer].
         labels: Use the labels of this many training images only; 0 uses all of them.
         transfer: Unlabelled images (a folder or an .npz) that teach in place of the training split.
         keep_logits: Ask the teacher once a view and keep its logits: always, never, or auto, where
@@ -30,9 +34,11 @@ class Teaching:
         with_baseline: Also train the same student without the teacher, under the same budget.
     """
 
-    method: str = "kd"
-    temperature: float = 2.0
-    kd_weight: float = 0.5
+    method: Annotated[
+        tuple[str, ...], Parameter(help=_METHOD_HELP, negative="", show_default=" ".join)
+    ] = ("kd",)
+    temperature: float | None = None
+    kd_weight: float | None = None
     ce_weight: float | None = None
     labels: int = 0
     transfer: str | None = None
@@ -46,12 +52,13 @@ class Teaching:
         Raises:
             UsageError: a temperature or weight out of its range, or two flags that contradict.
         """
-        warm = 0 < self.temperature < float("inf")
+        warm = self.temperature is None or 0 < self.temperature < float("inf")
         expect("temperature", self.temperature, warm, "a number above 0")
         for name in ("kd_weight", "ce_weight"):
             value = getattr(self, name)
             expect(name, value, value is None or 0 <= value < float("inf"), "0 or more")
         expect("labels", self.labels, self.labels >= 0, "0 or more")
+        expect("method", self.method, bool(self.method), "a method or more")
         if self.kd_weight == self.ce_weight == 0:
             raise UsageError("--kd-weight and --ce-weight: both are 0, so nothing would be learnt")
         if self.logits is not None and self.keep_logits == "never":
@@ -64,7 +71,7 @@ class Teaching:
 
     def _check_transfer(self, transfer: str) -> None:
         """Unlabelled images leave nothing to learn from but the teacher."""
-        if not self.kd_weight:
+        if self.kd_weight == 0:
             raise UsageError(
                 f"--transfer {transfer}: expected a --kd-weight above 0, found 0; images without "
                 "labels teach nothing without a teacher"
@@ -79,9 +86,3 @@ class Teaching:
                 f"--transfer {transfer} and --ce-weight {self.ce_weight:g}: expected one of them; "
                 "a transfer set has no labels to weigh"
             )
-
-    def resolved(self) -> "Teaching":
-        """The same with the weight of the labels that "not given" means."""
-        if self.ce_weight is not None:
-            return self
-        return replace(self, ce_weight=_CE_WEIGHT if self.transfer is None else 0.0)

@@ -48,6 +48,7 @@ class Batch:
         partner_labels: int64 [B], of the images that were mixed in; None without mixing.
         images_in_step: images of the whole step, of which this may be a part.
         labels_in_step: images of the whole step of which some label is known.
+        epoch: passes over the images before this step: 1.5 is the midst of the second.
     """
 
     views: Views
@@ -55,6 +56,7 @@ class Batch:
     partner_labels: NDArray[np.int64] | None
     images_in_step: int
     labels_in_step: int
+    epoch: float = 0.0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,6 +87,7 @@ def read_batch(plan: BatchPlan, epoch: int, step: int, part: int = 0) -> Batch:
         partner_labels=None if views.partners is None else labels[views.partners],
         images_in_step=len(whole),
         labels_in_step=_labels_in_step(plan, number, whole),
+        epoch=epoch + step / plan.steps(),
     )
 
 

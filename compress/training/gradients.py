@@ -4,7 +4,6 @@ A weight of 0.5 says little by itself: a term whose gradient is a hundred times 
 another's does not count. So it is the gradients that are compared, not the values.
 """
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +15,8 @@ from torch import nn
 from compress.models.head import keep_frozen_in_eval
 from compress.training.batches import Batch, read_batch
 from compress.training.evaluate import are_probabilities
-from compress.training.job import Job, Objective, Terms
+from compress.training.job import Job, Objective, Outputs, Terms
 from compress.training.loop import make_learner
-from compress.training.processes import ALONE
 from compress.training.step import take_step
 
 LOPSIDED = 100  # times a term's gradient may outweigh another's before it is said
@@ -31,7 +29,7 @@ class Weighed:
     Attributes:
         values: mean over steps of each weighted term.
         norms: mean over steps of the Euclidean norm of each term's gradient with respect to all
-            weights that are trained.
+            trained weights of the network; connectors beside it are pulled at by their own term.
         steps: how many were measured.
         output: the shape of the network's output for a part of a step.
         is_softmax: whether its rows are probabilities, so that losses would take a second softmax.
@@ -63,6 +61,8 @@ class Weighed:
 def weigh_terms(job: Job, steps: int = 4) -> Weighed:
     """Measure the terms over the first steps of a training; `job.module` stays as it is.
 
+    Each term has the weight that it comes to: one that is warmed up counts as at the end.
+
     Args:
         job: the training.
         steps: how many, at most an epoch.
@@ -70,21 +70,21 @@ def weigh_terms(job: Job, steps: int = 4) -> Weighed:
     Raises:
         TrainingError: the loss is not finite.
     """
-    module = copy.deepcopy(job.module)
-    trained = [p for p in module.parameters() if p.requires_grad]
+    job = job.copied()
+    trained = [p for p in job.module.parameters() if p.requires_grad]
     meter = _Meter(job.objective, trained)
     # A rate of 0 takes real steps and leaves the weights where they start; what torch compiles
     # cannot be differentiated twice.
     settings = replace(job.settings, lr=0.0, compile=False)
-    job = replace(job, module=module, objective=meter, settings=settings, processes=ALONE)
+    job = replace(job, objective=meter, settings=settings)
     learner = make_learner(job)
     learner.network.train()
-    keep_frozen_in_eval(module)
+    keep_frozen_in_eval(job.trained())
     steps = min(steps, job.plan.steps())
     norms: dict[str, float] = {}
     for step in range(steps):
         parts = [read_batch(job.plan, 0, step, part) for part in range(job.plan.parts)]
-        take_step(job, learner, step, parts)
+        take_step(job, learner, step, [replace(part, epoch=job.epochs) for part in parts])
         for name, norm in meter.take_norms().items():
             norms[name] = norms.get(name, 0.0) + norm / steps
     return Weighed(
@@ -106,9 +106,10 @@ class _Meter:
         self.output: tuple[int, ...] = ()
         self.is_softmax = False
 
-    def __call__(self, batch: Batch, logits: torch.Tensor) -> Terms:
-        terms = self._objective(batch, logits)
-        if logits.requires_grad:  # not where the loop asks for the terms of a silent student
+    def __call__(self, batch: Batch, outputs: Outputs) -> Terms:
+        terms = self._objective(batch, outputs)
+        logits = outputs.logits
+        if logits.grad_fn is not None:  # not where the loop asks for those of a silent student
             self.output = tuple(logits.shape)
             self.is_softmax = are_probabilities(logits)
             for name, term in terms.items():
@@ -158,6 +159,11 @@ def lopsided_sentences(weighed: Weighed) -> list[str]:
             times = max(ratio, 1 / ratio)
             sentences.append(
                 f"{strong} pulls at the weights {times:,.0f} times as hard as {weak} at the start, "
-                f"which then hardly counts: lower --{strong}-weight or raise --{weak}-weight"
+                f"which then hardly counts: lower {_weight_of(strong)} or raise {_weight_of(weak)}"
             )
     return sentences
+
+
+def _weight_of(term: str) -> str:
+    """What a user calls a term's weight: a flag, or a key of the method's block."""
+    return f"--{term}-weight" if term in ("kd", "ce") else f"the weight of {term}"

@@ -54,8 +54,8 @@ class EpochEnd:
     Attributes:
         step: steps done over all epochs, this one included.
         steps: steps of this epoch.
-        loss: its mean over all steps of the epoch.
-        terms: the weighted terms of the loss, means over some of its steps.
+        loss: its mean over all steps of the epoch; of the terms below.
+        terms: the weighted terms of the loss that the logits decide, means over some of its steps.
         chance: the same terms over the same steps, for logits of zeros.
         right: images of the validation split that were named rightly.
         labels: of the validation split, int64 [N].

@@ -1,7 +1,8 @@
 """What is trained, on what, and how: all that stays the same while a network learns."""
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,12 +13,15 @@ from compress.preprocess import Preprocessing
 from compress.settings import Training
 from compress.training.batches import Batch, BatchPlan
 from compress.training.processes import ALONE, Processes
+from compress.training.pupil import Outputs, Pupil
 from compress.training.state import STATE
+
+__all__ = ["Job", "Objective", "Outputs", "Terms"]
 
 # The weighted terms of a part's loss, by name. Each is the part's share of the mean over the whole
 # step; the sum over terms and parts is what is minimised.
 Terms = Mapping[str, torch.Tensor]
-Objective = Callable[[Batch, torch.Tensor], Terms]
+Objective = Callable[[Batch, Outputs], Terms]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +34,13 @@ class Job:
         preprocessing: what its images go through.
         plan: how they become batches.
         validation: what the history is measured on.
-        objective: from a batch and the student's logits to the weighted terms of the loss.
+        objective: from a batch and the network's outputs to the weighted terms of the loss.
         settings: the schedule.
         epochs: passes over the plan's images.
         folder: where the state is kept.
         evaluation_size: height and width at which images are read to be evaluated.
         processes: who trains it together.
+        pupil: what is trained and called in place of `module`, which it holds; None for `module`.
     """
 
     title: str
@@ -49,6 +54,17 @@ class Job:
     folder: Path
     evaluation_size: tuple[int, int]
     processes: Processes = ALONE
+    pupil: Pupil | None = None
+
+    def trained(self) -> nn.Module:
+        """What is called in training and whose parameters are updated."""
+        return self.module if self.pupil is None else self.pupil
+
+    def copied(self) -> "Job":
+        """The same training of a copy of the network, by one process."""
+        # As one: the copied pupil holds the copied network, and hears its hooks.
+        module, pupil = copy.deepcopy((self.module, self.pupil))
+        return replace(self, module=module, pupil=pupil, processes=ALONE)
 
     def total_steps(self) -> int:
         """Steps over all epochs."""

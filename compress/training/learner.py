@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from compress.training.pupil import Pupil
+
 History = list[dict[str, float]]
 
 
@@ -56,10 +58,12 @@ class Learner:
 
     Attributes:
         module: the network itself.
-        network: what is called in training: `module`, compiled or wrapped as settings say.
+        network: what is called in training: `module` or `pupil`, compiled or wrapped as settings
+            say.
         optimizer: of its parameters.
-        average: follows its weights; None where it is not asked for.
+        average: follows the weights of `module`; None where it is not asked for.
         best: kept only where it is asked for.
+        pupil: holds `module` where losses look inside it; None where none does.
     """
 
     module: nn.Module
@@ -67,6 +71,11 @@ class Learner:
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None
     best: Best = field(default_factory=Best)
+    pupil: Pupil | None = None
+
+    def trained(self) -> nn.Module:
+        """What has all the parameters that are updated."""
+        return self.module if self.pupil is None else self.pupil
 
     def to_keep(self) -> nn.Module:
         """The network as it is evaluated and kept: the average, where there is one."""

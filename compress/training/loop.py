@@ -57,6 +57,8 @@ def fit(job: Job, progress: Progress) -> History:
         run = Run(job, learner, position, tracker, progress)
         run.to_the_end(stop, advance)
     learner.settle(job.settings.select)
+    if job.pupil is not None:
+        job.pupil.close()  # the network is kept as it was given
     right = round(position.history[-1]["validation_accuracy"] * len(job.validation))
     if not beats_chance(right, job.validation.labels):
         progress.say(
@@ -67,17 +69,18 @@ def fit(job: Job, progress: Progress) -> History:
 
 
 def make_learner(job: Job) -> Learner:
-    """The network as settings ask for it: layout, compiled, wrapped, averaged, with optimiser."""
+    """What is trained, as settings ask for it: layout, compiled, wrapped, with its optimiser."""
     if job.settings.channels_last:
-        job.module.to(memory_format=torch.channels_last)
-    network = job.processes.wrap(job.module)
+        job.trained().to(memory_format=torch.channels_last)
+    network = job.processes.wrap(job.trained())
     if job.settings.compile:
         network = cast("nn.Module", torch.compile(network))
     return Learner(
         module=job.module,
         network=network,
-        optimizer=make_optimizer(job.module, job.settings),
+        optimizer=make_optimizer(job.trained(), job.settings),
         average=make_average(job.module, job.settings.ema),
+        pupil=job.pupil,
     )
 
 
@@ -117,7 +120,7 @@ class Run:
 
     def _training_mode(self) -> None:
         self.learner.network.train()
-        keep_frozen_in_eval(self.job.module)
+        keep_frozen_in_eval(self.job.trained())
 
     def _end_epoch(self) -> None:
         """Evaluate, write the history's row, and look whether anything is learnt at all."""
@@ -175,12 +178,13 @@ class Run:
         """
         job, sums = self.job, self.position.sums
         probed = min(CHANCE_STEPS, job.plan.steps())
+        chance = _means(sums, "chance/", probed)
         epoch = EpochEnd(
             step=self.position.step,
             steps=job.plan.steps(),
-            loss=sums["loss"] / job.plan.steps(),
+            loss=sum(sums[name] for name in chance) / job.plan.steps(),
             terms=_means(sums, "probe/", probed),
-            chance=_means(sums, "chance/", probed),
+            chance=chance,
             right=right,
             labels=job.validation.labels,
         )
@@ -217,7 +221,7 @@ class Run:
         Raises:
             TrainingError: a weight is not finite; the state that is there stays.
         """
-        if not all(bool(torch.isfinite(p).all()) for p in self.learner.module.parameters()):
+        if not all(bool(torch.isfinite(p).all()) for p in self.learner.trained().parameters()):
             raise TrainingError(self._diverged())
         save_state(self.job.folder, self.learner, self.position)
         self.saved = time.perf_counter()

@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from compress.training.batches import UNLABELLED, Batch
-from compress.training.job import Objective, Terms
+from compress.training.job import Objective, Outputs, Terms
 
 
 def label_objective(label_smoothing: float) -> Objective:
     """Cross-entropy alone, as `train` and the student without a teacher use it."""
 
-    def objective(batch: Batch, logits: torch.Tensor) -> Terms:
-        return {"ce": cross_entropy(logits, batch, label_smoothing)}
+    def objective(batch: Batch, outputs: Outputs) -> Terms:
+        return {"ce": cross_entropy(outputs.logits, batch, label_smoothing)}
 
     return objective
 

@@ -1,10 +1,9 @@
 """How long a training will take: a few real steps on a copy, times how many there are."""
 
-import copy
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from compress.training.evaluate import device_of, evaluation_batches, split_logi
 from compress.training.job import Job
 from compress.training.learner import Learner
 from compress.training.loop import make_learner
-from compress.training.processes import ALONE
 from compress.training.step import CHANCE_STEPS, take_step
 
 _WARM_UP_STEPS, _TIMED_STEPS = 2, 5
@@ -63,10 +61,10 @@ def time_training(
         dataset: whose validation split is evaluated.
         elsewhere: seconds so far that steps have spent on what is not the student: a teacher.
     """
-    job = replace(job, module=copy.deepcopy(job.module), processes=ALONE)
+    job = job.copied()
     learner = make_learner(job)
     learner.network.train()
-    keep_frozen_in_eval(job.module)
+    keep_frozen_in_eval(job.trained())
     reading, steps = [], []
     for step in _later_steps(job.plan.steps(), _WARM_UP_STEPS + _TIMED_STEPS):
         started = time.perf_counter()

@@ -89,23 +89,26 @@ def _data(job: Job, dataset: Dataset) -> dict[str, Any]:
 
 
 def _student(job: Job) -> dict[str, Any]:
+    """The network that is kept, and how much is trained beside it."""
     weights = list(job.module.parameters())
+    connectors = [] if job.pupil is None else list(job.pupil.connectors.parameters())
     return {
         "title": job.title,
         "parameters": sum(p.numel() for p in weights),
         "trained_parameters": sum(p.numel() for p in weights if p.requires_grad),
+        "connector_parameters": sum(p.numel() for p in connectors),
         "input": [job.preprocessing.channels, *job.preprocessing.size],
     }
 
 
 def _memory(learner: Learner) -> dict[str, int | None]:
     """Bytes of what a training holds, and the most that this process has held so far."""
-    weights = list(learner.module.parameters())
+    weights = list(learner.trained().parameters())
     state = [value for values in learner.optimizer.state.values() for value in values.values()]
     device = device_of(learner.module)
     on_gpu = device.type == "cuda"
     return {
-        "parameters_bytes": _bytes([*weights, *learner.module.buffers()]),
+        "parameters_bytes": _bytes([*weights, *learner.trained().buffers()]),
         "gradients_bytes": _bytes(p for p in weights if p.requires_grad),
         "optimizer_bytes": _bytes(value for value in state if isinstance(value, torch.Tensor)),
         "process_peak_bytes": _process_peak(),

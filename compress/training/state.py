@@ -20,9 +20,10 @@ HELD = "last-good-state.pt"  # as it was at the end of the last epoch that was a
 
 
 def save_state(folder: Path, learner: Learner, position: Position) -> None:
-    """Keep the network, its optimiser and its position; whole or not at all."""
+    """Keep the network, its connectors, its optimiser and its position; whole or not at all."""
     content = {
         "model": learner.module.state_dict(),  # by this name --weights finds them
+        "connectors": learner.pupil.connectors.state_dict() if learner.pupil else None,
         "optimizer": learner.optimizer.state_dict(),
         "average": learner.average.state_dict() if learner.average else None,
         "best": vars(learner.best),
@@ -46,6 +47,8 @@ def load_state(folder: Path, learner: Learner) -> Position:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         learner.module.load_state_dict(content["model"])
+        if learner.pupil is not None:
+            learner.pupil.connectors.load_state_dict(content["connectors"])
         learner.optimizer.load_state_dict(content["optimizer"])
         if learner.average is not None:
             learner.average.load_state_dict(content["average"])

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from compress.errors import ModelError, TrainingError
 from compress.training.batches import UNLABELLED, Batch
 from compress.training.evaluate import device_of, to_input
-from compress.training.job import Job, Terms
+from compress.training.job import Job, Outputs, Terms
 from compress.training.learner import Learner
 from compress.training.schedule import pace_at, set_pace
 
@@ -33,8 +33,9 @@ def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> 
 
     Returns:
         Figures of the whole step, over all processes: "loss", each term, "right" (images named
-        rightly) and "labelled"; on an epoch's first steps also "probe/NAME", the terms again, and
-        "chance/NAME", those of a student that says nothing.
+        rightly) and "labelled"; on an epoch's first steps also, of the terms that the logits
+        decide, "probe/NAME", the term again, and "chance/NAME", that of a student that says
+        nothing.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -51,9 +52,9 @@ def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> 
             for name, value in _compute(job, learner, step, number, batch).items():
                 sums[name] = sums.get(name, 0.0) + value
     if job.processes.count > 1:
-        _refuse_unused(job, learner.module)
+        _refuse_unused(job)
     if job.settings.clip_norm > 0:
-        nn.utils.clip_grad_norm_(learner.module.parameters(), job.settings.clip_norm)
+        nn.utils.clip_grad_norm_(job.trained().parameters(), job.settings.clip_norm)
     learner.optimizer.step()
     if learner.average is not None:
         learner.average.update_parameters(learner.module)
@@ -64,8 +65,8 @@ def _compute(job: Job, learner: Learner, step: int, number: int, batch: Batch) -
     """One part: forward, loss, backward; its share of the step's figures."""
     part = job.processes.rank * job.settings.accumulate + number
     torch.manual_seed(_seed_of(job.plan.order_seed, step, part))  # for dropout
-    logits = _forward(job, learner.network, batch)
-    terms = job.objective(batch, logits)
+    outputs = _forward(job, learner.network, batch)
+    terms = job.objective(batch, outputs)
     loss = torch.stack(list(terms.values())).sum()
     figures = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
     if not math.isfinite(figures["loss"]):
@@ -73,31 +74,40 @@ def _compute(job: Job, learner: Learner, step: int, number: int, batch: Batch) -
     # Parts add up to the step's mean; gradients of several processes are averaged by torch.
     (loss * job.processes.count).backward()  # type: ignore[no-untyped-call]
     if step % job.plan.steps() < CHANCE_STEPS:
-        silent = job.objective(batch, torch.zeros_like(logits))
-        figures |= {f"chance/{name}": term.item() for name, term in silent.items()}
-        figures |= {f"probe/{name}": term.item() for name, term in terms.items()}
-    return figures | _count_right(logits, batch)
+        silent = _terms_of_silence(job, batch, outputs)
+        figures |= {f"chance/{name}": value for name, value in silent.items()}
+        figures |= {f"probe/{name}": terms[name].item() for name in silent}
+    return figures | _count_right(outputs.logits, batch)
 
 
-def _forward(job: Job, network: Callable[[torch.Tensor], object], batch: Batch) -> torch.Tensor:
-    """The student's logits of a part, float32 [B, C]; its losses are float32 in any case."""
+def _terms_of_silence(job: Job, batch: Batch, outputs: Outputs) -> dict[str, float]:
+    """The terms for logits of zeros, without those that only depend on features."""
+    silence = torch.zeros_like(outputs.logits).requires_grad_()
+    features = tuple(feature.detach() for feature in outputs.features)
+    terms = job.objective(batch, Outputs(silence, features))
+    return {name: term.item() for name, term in terms.items() if term.requires_grad}
+
+
+def _forward(job: Job, network: Callable[[torch.Tensor], object], batch: Batch) -> Outputs:
+    """What the network says of a part, float32; its losses are float32 in any case."""
     device = device_of(job.module)
     layout = job.settings.channels_last
     inputs = to_input(batch.views.pixels, job.preprocessing, device, channels_last=layout)
     reduced = job.settings.precision == "bfloat16"
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
-            logits = network(inputs)
+            found = network(inputs)
     except ValueError as error:
         if _TOO_SMALL not in str(error):
             raise
         raise ModelError(_too_small(job, len(inputs))) from error
-    if not isinstance(logits, torch.Tensor):
+    outputs = found if isinstance(found, Outputs) else Outputs(found)  # type: ignore[arg-type]
+    if not isinstance(outputs.logits, torch.Tensor):
         raise ModelError(
-            f"{job.title}: expected logits as one tensor, found {type(logits).__name__} in "
+            f"{job.title}: expected logits as one tensor, found {type(outputs.logits).__name__} in "
             "training mode; switch auxiliary outputs off with --model-args"
         )
-    return logits.float()
+    return Outputs(outputs.logits.float(), tuple(feature.float() for feature in outputs.features))
 
 
 def _seed_of(seed: int, step: int, part: int) -> int:
@@ -121,13 +131,14 @@ def _count_right(logits: torch.Tensor, batch: Batch) -> dict[str, float]:
     return {"right": float(right.sum()), "labelled": float(labelled.sum())}
 
 
-def _refuse_unused(job: Job, module: nn.Module) -> None:
+def _refuse_unused(job: Job) -> None:
     """Several processes exchange all gradients: torch waits for each weight's, and would for ever.
 
     Raises:
         ModelError: names the weights that had no part in the loss.
     """
-    unused = [n for n, p in module.named_parameters() if p.requires_grad and p.grad is None]
+    weights = job.trained().named_parameters()
+    unused = [name for name, p in weights if p.requires_grad and p.grad is None]
     if unused:
         more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
         raise ModelError(

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
+from torch import nn
 
 from compress.artifacts import MANIFEST, sha256_file
 from compress.data.dataset import Dataset, Split
@@ -23,9 +25,11 @@ from compress.training.job import Job, Objective
 from compress.training.loop import fit
 from compress.training.outcome import data_record, evaluate, write_predictions
 from compress.training.processes import ALONE, Processes
+from compress.training.pupil import Pupil
 from compress.training.state import drop_state
 from compress.training.views import ViewPlan
 
+_CONNECTORS = 3  # stream of a seed, beside those of order, views and dropout
 DEFAULT_INPUT = 32  # pixels, where the images have no one size and the user names none
 
 
@@ -47,6 +51,8 @@ class Trainee:
         folder: of the checkpoint.
         record: gives further fields of its manifest, once its predictions are written.
         processes: who trains it together; the first one writes.
+        extend: makes the pupil that is trained from the network, once it is built; see `Job.pupil`.
+        keep: given the folder, writes what is kept of the pupil beside the checkpoint.
     """
 
     title: str
@@ -62,6 +68,8 @@ class Trainee:
     folder: Path
     record: Callable[[], Mapping[str, Any]]
     processes: Processes = ALONE
+    extend: Callable[[nn.Module], Pupil] | None = None
+    keep: Callable[[Path, Pupil], None] | None = None
 
 
 def parse_args(text: str, flag: str) -> dict[str, Any]:
@@ -223,6 +231,8 @@ def train_network(trainee: Trainee, progress: Progress) -> None:
             "baseline": None,
         }
         write_predictions(trainee.folder, predictions)
+        if trainee.keep is not None and job.pupil is not None:
+            trainee.keep(trainee.folder, job.pupil)
         save_checkpoint(trainee.folder, job.module, manifest | dict(trainee.record()))
         drop_state(trainee.folder)
     processes.wait()
@@ -254,7 +264,22 @@ def _make_job(trainee: Trainee, built: BuiltModel) -> Job:
         folder=trainee.folder,
         evaluation_size=trainee.evaluation_size,
         processes=trainee.processes,
+        pupil=_extended(trainee, built.module),
     )
+
+
+def _extended(trainee: Trainee, module: nn.Module) -> Pupil | None:
+    """The pupil; its weights are drawn apart, so that the network's are those without it."""
+    if trainee.extend is None:
+        return None
+    sequence = np.random.SeedSequence(entropy=trainee.seed, spawn_key=(_CONNECTORS,))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+        pupil = trainee.extend(module)
+    device, parts = torch.device(trainee.run.device), trainee.training.accumulate
+    converted, _ = trainee.processes.batch_norm(pupil.connectors.to(device), device, parts)
+    pupil.connectors = cast("nn.ModuleList", converted)
+    return pupil
 
 
 def _plan_batches(trainee: Trainee) -> BatchPlan:

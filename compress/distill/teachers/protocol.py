@@ -1,7 +1,7 @@
 """What a teacher is: it answers views with logits, and says exactly what it is."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -51,3 +51,33 @@ class Teacher(Protocol):
         Raises:
             ModelError: an answer is NaN or infinite, or not what `--teacher-output` says.
         """
+
+
+class Answers(NamedTuple):
+    """What a teacher says about views.
+
+    Attributes:
+        logits: float32 [B, classes], without gradient.
+        features: float32 [B, ...], one from each layer that a loss looks at, without gradient.
+    """
+
+    logits: torch.Tensor
+    features: tuple[torch.Tensor, ...] = ()
+
+
+Ask = Callable[[Views], Answers]
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A teacher that also shows what is inside it."""
+
+    def answers(self, views: Views) -> Answers:
+        """Logits and features of one forward."""
+
+
+def asking(teacher: Teacher) -> Ask:
+    """How a teacher is asked in every step: with its features, where it shows them."""
+    if isinstance(teacher, Showing):
+        return teacher.answers
+    return lambda views: Answers(teacher.logits(views))
