@@ -19,6 +19,7 @@ from compress.settings import (
     Teachers,
     Teaching,
     Training,
+    Tuning,
 )
 from compress.stage import RECIPE, dump
 
@@ -136,6 +137,7 @@ class Chain:
             training=self._settings("distill", Training),
             augmenting=self._settings("distill", Augmenting),
             run=self._run("distill", STUDENT),
+            tuning=self._settings("distill", Tuning),
         )
         distill(wish, self.progress)
 

@@ -28,6 +28,7 @@ from compress.settings import (
     Teachers,
     Teaching,
     Training,
+    Tuning,
 )
 from compress.settings.method_blocks import set_in_blocks
 from compress.show import (
@@ -197,6 +198,7 @@ def distill(
     network: Network = Network(),
     training: Training = Training(),
     augmenting: Augmenting = Augmenting(),
+    tuning: Tuning = Tuning(),
     run: Run = Run(),
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
     dry_run: DryRun = False,
@@ -222,6 +224,7 @@ def distill(
         training=training,
         augmenting=augmenting,
         run=run,
+        tuning=tuning,
     )
     progress = make_progress(output)
     if dry_run:

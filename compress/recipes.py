@@ -26,6 +26,7 @@ from compress.settings import (
     Teachers,
     Teaching,
     Training,
+    Tuning,
 )
 from compress.settings.method_blocks import write_blocks
 from compress.suggest import did_you_mean
@@ -37,7 +38,7 @@ SECTIONS: Mapping[str, tuple[Any, ...]] = {
     "logits": ("epochs", "transfer", Run, Teachers, Augmenting, Keeping),
     "distill": (
         "student",
-        *(Run, Network, Training, Augmenting, Teachers, Teaching, Keeping),
+        *(Run, Network, Training, Augmenting, Teachers, Teaching, Keeping, Tuning),
     ),
     "export": ("subject", Run, Network, Export),
     "bench": (Run, Bench),

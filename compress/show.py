@@ -55,7 +55,20 @@ def show_checkpoint(out: Path, output: Output) -> None:
         lines.append(f"  {manifest['comparison']['sentence']}")
     content = {"checkpoint": str(out), "metrics": manifest["metrics"]}
     content |= {"comparison": manifest.get("comparison")}
+    if manifest.get("tuning"):
+        content |= {"tuning": show_search(out, output)}
     show(output, content, "\n".join(lines))
+
+
+def show_search(out: Path, output: Output) -> dict[str, Any]:
+    """Every trial of a search for people; for programs what tuning.json holds."""
+    from compress.distill.tuning.outcome import read_outcome
+    from compress.distill.tuning.terminal import render_terminal
+
+    outcome = read_outcome(out)
+    if is_first() and not (output.json or output.quiet):
+        render_terminal(outcome, stdout())
+    return outcome.to_dict()
 
 
 def show_logits(out: Path, output: Output) -> None:

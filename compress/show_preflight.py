@@ -50,6 +50,8 @@ def rows(found: Found) -> Iterator[tuple[str, str]]:
     yield "memory", _memory_text(found["memory"])
     if found.get("disk", {}).get("kept_logits_bytes") is not None:
         yield "kept logits", f"{size_text(found['disk']['kept_logits_bytes'])} on disk"
+    if "tuning" in found:
+        yield "search", _search_text(found["tuning"])
     yield "time", _time_text(found["time"])
 
 
@@ -142,9 +144,21 @@ def _time_text(time: Found) -> str:
         f"about {duration_text(time['total_seconds'])}: {counted(time['networks'], 'network')} x "
     )
     text += f"{steps} of {1000 * time['step_seconds']:.3g} ms take {students}"
+    if "search_seconds" in time:
+        text += f", the search {duration_text(time['search_seconds'])}"
     if "teacher_seconds" in time:
         text += f", the teacher {duration_text(time['teacher_seconds'])}"
     return text
+
+
+def _search_text(tuning: Found) -> str:
+    teachers = f" of {counted(len(tuning['teachers']), 'teacher')}" * (len(tuning["teachers"]) > 1)
+    rungs = " and ".join(str(epoch) for epoch in tuning["rungs"])
+    ends = f"; the weaker ones end after {rungs}" if rungs else ""
+    return (
+        f"{', '.join(tuning['tune'])}, by {', '.join(tuning['methods'])}{teachers}: "
+        f"{counted(tuning['epochs'], 'student epoch')}{ends}"
+    )
 
 
 def _layer(pair: Found, whose: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,22 @@ def test_a_signal_saves_the_step_that_was_being_taken(tmp_path, number):
     job = make_job(tmp_path, epochs=4)
     # Three steps an epoch, all of which ask the objective twice: the ninth call is in step five.
     assert load_state(tmp_path, make_learner(job)).step == 5
+
+
+def test_a_training_that_is_not_wanted_any_more_ends_with_its_epoch(tmp_path):
+    seen = []
+    job = make_job(tmp_path, epochs=4)
+    wanted = replace(job, keep_going=lambda found: seen.append(list(found)) or len(found) < 2)
+    history = fit(wanted, SILENT)
+    assert [len(found) for found in seen] == [1, 2]
+    assert seen[-1] == [row["validation_accuracy"] for row in history]
+
+
+def test_a_signal_is_heard_in_an_epoch_after_which_training_would_end(tmp_path):
+    job = make_job(tmp_path, epochs=4)
+    leaves = replace(job, keep_going=lambda _: (os.kill(os.getpid(), signal.SIGINT), False)[1])
+    with pytest.raises(KeyboardInterrupt):
+        fit(leaves, SILENT)
 
 
 def test_a_loss_that_is_not_finite_stops_with_terms_step_state_and_remedy(tmp_path):

@@ -20,13 +20,21 @@ IMAGES = 1000
 
 
 def make_plan(
-    tuned=("temperature", "kd_weight"), starts=(KD,), teachers=("big",), epochs=9, budget=54, seed=0
+    tuned=("temperature", "kd_weight"),
+    starts=(KD,),
+    teachers=("big",),
+    *,
+    epochs=9,
+    budget=54,
+    warmup=0.0,
+    seed=0,
 ) -> Plan:
     return Plan(
         space=plan_space(tuned, starts),
         teachers=teachers,
         epochs=epochs,
         budget=budget,
+        warmup=warmup,
         seed=seed,
     )
 

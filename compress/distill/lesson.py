@@ -8,7 +8,7 @@ from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
 from compress.data.unlabelled import Unlabelled
 from compress.distill.answers import KEPT, keeps_logits, kept_form, wanted_logits
-from compress.distill.course import Course, plan_course
+from compress.distill.course import Course
 from compress.distill.features import find_features
 from compress.distill.kept.making import Wanted
 from compress.distill.kept.teacher import kept_view_size
@@ -42,6 +42,7 @@ class Lesson:
         views: what students see of the images that teach.
         evaluation_size: height and width at which images are read to be evaluated.
         processes: who trains together.
+        kept_name: of the folder in the stage's for the teacher's logits, where none is named.
     """
 
     wish: Wish
@@ -53,6 +54,7 @@ class Lesson:
     views: ViewPlan
     evaluation_size: tuple[int, int]
     processes: Processes
+    kept_name: str = KEPT
 
     @property
     def out(self) -> Path:
@@ -67,7 +69,7 @@ class Lesson:
     @property
     def kept(self) -> Path:
         """Where they are kept."""
-        return self.wish.teaching.logits or self.out / KEPT
+        return self.wish.teaching.logits or self.out / self.kept_name
 
     def wanted(self) -> Wanted:
         """Which of the teacher's logits the students need."""
@@ -121,7 +123,9 @@ def prepare(wish: Wish, processes: Processes, progress: Progress) -> Lesson:
     run, teaching = wish.run, wish.teaching
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     progress.say_all(dataset.notes)
-    course = plan_course(teaching, len(dataset.classes))
+    courses = wish.courses(len(dataset.classes))
+    # Of a search the first one of logits alone: then the teacher is asked once for all of them.
+    course = next((c for c in courses if "features" not in c.needs()), courses[0])
     transfer = open_transfer(teaching.transfer, dataset, run, progress)
     teacher = load_teacher(wish.teachers, dataset, run, progress)
     refuse_partial_logits(course, kept_top_k(teacher))

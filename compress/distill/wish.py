@@ -1,9 +1,10 @@
 """What the user asked of `compress distill`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from compress.distill.course import plan_course
+from compress.distill.course import Course, plan_course
 from compress.distill.requirements import refuse_impossible
+from compress.distill.tuning.courses import candidate_courses
 from compress.settings import (
     Augmenting,
     Keeping,
@@ -12,6 +13,7 @@ from compress.settings import (
     Teachers,
     Teaching,
     Training,
+    Tuning,
 )
 
 
@@ -28,6 +30,7 @@ class Wish:
         training: the schedule.
         augmenting: what it sees.
         run: data, seeds, threads, and where the result goes.
+        tuning: what is searched for on validation first; nothing, unless asked for.
     """
 
     student: str
@@ -38,6 +41,7 @@ class Wish:
     training: Training
     augmenting: Augmenting
     run: Run
+    tuning: Tuning = field(default_factory=Tuning)
 
     def check(self) -> None:
         """Refuse what cannot be, before anything is read.
@@ -53,7 +57,28 @@ class Wish:
             self.training,
             self.augmenting,
             self.run,
+            self.tuning,
         ):
             part.check()
-        course = plan_course(self.teaching, classes=2)  # of any number: values are checked alike
+        self.courses(classes=2)  # of any number: values are checked alike
+
+    def courses(self, classes: int) -> tuple[Course, ...]:
+        """The course that teaches; with --tune all that a search compares, the first one first.
+
+        Raises:
+            UsageError: methods that do not exist, do not fit, or cannot be compared.
+        """
+        searched = self.tuning.names()
+        if searched:
+            return candidate_courses(self.teaching, searched, classes, self.refuse)
+        course = plan_course(self.teaching, classes)
+        self.refuse(course)
+        return (course,)
+
+    def refuse(self, course: Course) -> None:
+        """Refuse a course that the settings leave without what it needs.
+
+        Raises:
+            UsageError: see `refuse_impossible`.
+        """
         refuse_impossible(course, self.teaching, self.augmenting)

@@ -13,6 +13,7 @@ from compress.settings.run import Resize, Run, Splitting
 from compress.settings.teachers import Teachers
 from compress.settings.teaching import Teaching
 from compress.settings.training import Training
+from compress.settings.tuning import Tuning
 
 __all__ = [
     "Augmenting",
@@ -26,4 +27,5 @@ __all__ = [
     "Teachers",
     "Teaching",
     "Training",
+    "Tuning",
 ]

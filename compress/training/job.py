@@ -1,7 +1,7 @@
 """What is trained, on what, and how: all that stays the same while a network learns."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Job:
         folder: where the state is kept.
         evaluation_size: height and width at which images are read to be evaluated.
         processes: who trains it together.
+        keep_going: given the validation accuracy after each epoch so far, says whether to train on;
+            None trains to the end.
         pupil: what is trained and called in place of `module`, which it holds; None for `module`.
     """
 
@@ -54,6 +56,7 @@ class Job:
     folder: Path
     evaluation_size: tuple[int, int]
     processes: Processes = ALONE
+    keep_going: Callable[[Sequence[float]], bool] | None = None
     pupil: Pupil | None = None
 
     def trained(self) -> nn.Module:

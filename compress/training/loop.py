@@ -31,7 +31,7 @@ _SAVE_SECONDS = 60.0  # what a killed run loses at most, where nothing else is a
 
 
 def fit(job: Job, progress: Progress) -> History:
-    """Train `job.module` in place and return its history, a row an epoch.
+    """Train `job.module` in place and return its history, a row an epoch; fewer where told to stop.
 
     Goes on from the state in `job.folder` if there is one, at the very step where it was saved: the
     weights at the end are those of a run that nobody stopped.
@@ -114,7 +114,10 @@ class Run:
                 epoch_ended = position.step % job.plan.steps() == 0
                 if epoch_ended:
                     self._end_epoch()
-                self._save_or_stop(stop, epoch_ended)
+                wanted = not epoch_ended or self._is_wanted()
+                self._save_or_stop(stop, epoch_ended)  # raises where somebody asked to leave
+                if not wanted:
+                    break
         finally:
             batches.close()
 
@@ -136,6 +139,11 @@ class Run:
         self.progress.detail(_epoch_sentence(job, row))
         self._refuse_chance(round(found * len(job.validation)))
         position.sums, position.seconds = {}, 0.0
+
+    def _is_wanted(self) -> bool:
+        """Whether whoever asked for this training still wants it, as its epochs are so far."""
+        history = [row["validation_accuracy"] for row in self.position.history]
+        return self.job.keep_going is None or self.job.keep_going(history)
 
     def _validate(self) -> NDArray[np.float32]:
         """The logits of the network as it is kept, on validation.

@@ -67,7 +67,7 @@ def load_teacher(teachers: Teachers, dataset: Dataset, run: Run, progress: Progr
         teacher = _load(teachers.teacher[0], teachers, dataset, run, progress)
         _refuse_runtime(teachers, (teacher,))
         return teacher
-    _refuse_flags(teachers)
+    refuse_flags_of_one(teachers)
     alone = replace(teachers, teacher_shares=None)
     members = tuple(_load(name, alone, dataset, run, progress) for name in teachers.teacher)
     _refuse_runtime(teachers, members)
@@ -85,8 +85,12 @@ def _load(
     return kind.load(request)
 
 
-def _refuse_flags(teachers: Teachers) -> None:
-    """Of several teachers none is the one that a flag describes."""
+def refuse_flags_of_one(teachers: Teachers) -> None:
+    """Of several teachers none is the one that a flag describes.
+
+    Raises:
+        UsageError: names the first flag.
+    """
     for name in given_flags(teachers):
         if name not in _OF_SEVERAL:
             raise UsageError(

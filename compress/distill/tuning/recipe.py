@@ -1,0 +1,292 @@
+"""`compress distill --tune`: the search on validation, then the winner. Read top to bottom."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.artifacts import MANIFEST
+from compress.distill.course import Course
+from compress.distill.entropy import entropy_of, entropy_sentence
+from compress.distill.features import find_features
+from compress.distill.foresight import foresee_lesson
+from compress.distill.lesson import Lesson, prepare
+from compress.distill.lesson_teacher import (
+    answering_teacher,
+    asked_teacher,
+    begin_lessons,
+    bound_teacher,
+)
+from compress.distill.requirements import kept_top_k
+from compress.distill.students import sentences, taught_student, train_students
+from compress.distill.teachers.check import check_teacher
+from compress.distill.teachers.load import refuse_flags_of_one
+from compress.distill.teachers.protocol import Teacher
+from compress.distill.tuning.courses import course_of, start_of
+from compress.distill.tuning.files import write_tuning
+from compress.distill.tuning.outcome import Outcome
+from compress.distill.tuning.record import open_record
+from compress.distill.tuning.search import search
+from compress.distill.tuning.space import plan_space
+from compress.distill.tuning.trial import KeepGoing, Plan, Task, Trained, TrialRunner
+from compress.distill.tuning.verdict import conclude
+from compress.distill.wish import Wish
+from compress.errors import UsageError
+from compress.models.checkpoint import verify_checkpoint
+from compress.progress import SILENT, Progress
+from compress.training.evaluate import split_logits
+from compress.training.guard import labelled
+from compress.training.job import Job
+from compress.training.loop import fit
+from compress.training.processes import ALONE, Processes
+from compress.training.shared_stage import open_shared_stage
+from compress.training.state import STATE
+from compress.training.trainee import make_job
+
+TUNING_FOLDER = "tuning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What a search compares.
+
+    Attributes:
+        lessons: one a teacher, all with the first course.
+        courses: of one method each.
+        plan: the search.
+    """
+
+    lessons: tuple[Lesson, ...]
+    courses: tuple[Course, ...]
+    plan: Plan
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the result."""
+        all_of = [lesson.settings() for lesson in self.lessons]
+        wish = self.lessons[0].wish
+        teaching = wish.teaching
+        each = ("teacher_identity", "teacher_runtime", "kept_form")
+        return all_of[0] | {
+            "teacher": list(self.plan.teachers),
+            **{name: [settings[name] for settings in all_of] for name in each},
+            "method": [block for course in self.courses for block in course.settings()["method"]],
+            "temperature": teaching.temperature,
+            "kd_weight": teaching.kd_weight,
+            "ce_weight": teaching.ce_weight,
+            "tune": ",".join(self.plan.space.tuned),
+            "tune_epochs": self.plan.budget,
+        }
+
+
+def search_and_distill(wish: Wish, processes: Processes, progress: Progress) -> Path:
+    """Search for the best settings on validation, and write the winner as `distill` does.
+
+    Test is looked at once: by the winner, when the search is over.
+
+    Returns:
+        The stage's folder.
+    """
+    run, out = wish.run, wish.run.require_out()
+    candidates = find_candidates(wish, processes, progress)
+    settings = candidates.settings()
+    stage = open_shared_stage(run, "distill", settings, result=MANIFEST, processes=processes)
+    if stage.finished:
+        verify_checkpoint(out)
+        progress.say(f"{out}: finished already")
+        return out
+
+    own_accuracies = _check_teachers(candidates.lessons, progress)
+    asked = [asked_teacher(lesson, progress) for lesson in candidates.lessons]
+    for lesson, teacher in zip(candidates.lessons, asked, strict=True):
+        make_job(taught_student(lesson, teacher, {}, 0), SILENT)
+    processes.outcome(lambda: begin_lessons(candidates.lessons, stage, progress))
+    teachers = {
+        name: answering_teacher(lesson, teacher, progress)
+        for name, lesson, teacher in zip(
+            candidates.plan.teachers, candidates.lessons, asked, strict=True
+        )
+    }
+    record = open_record(out / TUNING_FOLDER, candidates.plan, writes=processes.first)
+    processes.wait()
+    search(record, trial_runner(candidates, teachers), progress)
+    outcome = conclude(record, own_accuracies)
+    if processes.first:
+        write_tuning(outcome, out, progress)
+        _take_over(record.state_folder(outcome.winner), out)
+    processes.wait()
+    _distill_winner(candidates, teachers, outcome, progress)
+    return out
+
+
+def find_candidates(wish: Wish, processes: Processes, progress: Progress) -> Candidates:
+    """Open every teacher, and settle what is searched.
+
+    Raises:
+        UsageError: a budget too small, nothing to search for, or flags that cannot be told apart.
+    """
+    names = wish.teachers.teacher
+    if len(names) > 1:
+        _refuse_for_several(wish)
+    budget = wish.tuning.budget(wish.training.epochs, names)
+    lessons = [
+        prepare(
+            replace(wish, teachers=replace(wish.teachers, teacher=(name,))), processes, progress
+        )
+        for name in names or ("",)
+    ]
+    if len(names) > 1:
+        lessons = [
+            replace(lesson, kept_name=f"{lesson.kept_name}/teacher-{k}")
+            for k, lesson in enumerate(lessons, start=1)
+        ]
+    _refuse_largest_alone(lessons)
+    courses = wish.courses(len(lessons[0].dataset.classes))
+    plan = Plan(
+        space=plan_space(wish.tuning.names(), [start_of(course) for course in courses]),
+        teachers=names,
+        epochs=wish.training.epochs,
+        budget=budget,
+        warmup=wish.training.warmup,
+        seed=wish.run.seed,
+    )
+    return Candidates(lessons=tuple(lessons), courses=courses, plan=plan)
+
+
+def _refuse_for_several(wish: Wish) -> None:
+    """What is said of a teacher must be clear whose it is; candidates have no shares."""
+    refuse_flags_of_one(wish.teachers)
+    if wish.teachers.teacher_shares:
+        raise UsageError(
+            "--teacher-shares and --tune: expected one of them; with --tune several teachers are "
+            "candidates, of which each teaches alone"
+        )
+    if wish.teaching.logits:
+        raise UsageError(
+            f"--logits {wish.teaching.logits}: expected a single teacher, found "
+            f"{len(wish.teachers.teacher)} candidates; leave it out, or give folders of kept "
+            "logits as the teachers"
+        )
+
+
+def _refuse_largest_alone(lessons: Sequence[Lesson]) -> None:
+    """Methods and temperatures are compared on all logits."""
+    for lesson in lessons:
+        form = lesson.kept_form()
+        top_k = kept_top_k(lesson.teacher) or (form["top_k"] if form else 0)
+        if top_k:
+            raise UsageError(
+                f"--tune: expected all logits of {lesson.teacher.name}, found the {top_k} largest, "
+                "which serve one temperature; give --top-k 0"
+            )
+
+
+def _check_teachers(lessons: Sequence[Lesson], progress: Progress) -> dict[str, float]:
+    """Accuracy of each on validation, a fraction; of those that can be asked."""
+    found = {}
+    for lesson in lessons:
+        accuracy = check_teacher(lesson.teacher, lesson.dataset, progress)
+        if accuracy is not None:
+            name = lesson.wish.teachers.teacher[0]
+            found[name] = accuracy
+            progress.say(f"teacher {name}: {100 * accuracy:.1f} % right on validation")
+    return found
+
+
+def trial_runner(candidates: Candidates, teachers: dict[str, Teacher]) -> TrialRunner:
+    """What trains the student of a trial; see `TrialRunner`."""
+    lessons = dict(zip(candidates.plan.teachers, candidates.lessons, strict=True))
+
+    def run_trial(task: Task, keep_going: KeepGoing) -> Trained | None:
+        course = course_of(candidates.courses, task.trial.settings)
+        name = task.trial.teacher
+        lesson, teacher = _with_course(lessons[name], course, teachers[name])
+        trainee = replace(taught_student(lesson, teacher, {}, 0), folder=task.folder)
+        job = replace(make_job(trainee, SILENT), keep_going=keep_going)
+        history = fit(job, SILENT)
+        if len(history) < job.epochs:
+            return None
+        accuracies = [row["validation_accuracy"] for row in history]
+        return Trained(accuracies=accuracies, right=_right(job))
+
+    return run_trial
+
+
+def _with_course(lesson: Lesson, course: Course, teacher: Teacher) -> tuple[Lesson, Teacher]:
+    """The lesson with another course, and its teacher: live, where losses look into it."""
+    features = find_features(course, lesson.wish, lesson.dataset, lesson.teacher)
+    lesson = replace(lesson, course=course, features=features)
+    return lesson, bound_teacher(lesson) if features else teacher
+
+
+def _right(job: Job) -> Any:
+    """Which labelled validation images the trained network names rightly: bool [N]."""
+    labels = job.validation.labels
+    logits = split_logits(
+        job.module,
+        job.preprocessing,
+        job.validation,
+        job.evaluation_size,
+        processes=job.processes,
+    )
+    known = np.isin(labels, labelled(labels))
+    return (logits.argmax(axis=1) == labels)[known]
+
+
+def _take_over(trial: Path, out: Path) -> None:
+    """Move the winner's training to where the student's belongs, which then need not be repeated.
+
+    Its state goes first: a kill on the way costs time, and changes nothing.
+    """
+    for path in sorted(trial.glob("*"), key=lambda path: (path.name != STATE, path.name)):
+        target = out / path.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        path.replace(target)
+
+
+def _distill_winner(
+    candidates: Candidates, teachers: dict[str, Teacher], outcome: Outcome, progress: Progress
+) -> None:
+    """Train, or take over, the student that won; evaluate it on test; write it."""
+    winner, settings = outcome.winner, candidates.settings()
+    lesson = candidates.lessons[candidates.plan.teachers.index(winner.teacher)]
+    course = course_of(candidates.courses, winner.settings)
+    lesson, teacher = _with_course(lesson, course, teachers[winner.teacher])
+    job = make_job(taught_student(lesson, teacher, {}, 0), SILENT)
+    progress.say_all(sentences(lesson, job))
+    entropy = entropy_of(teacher, lesson.views, course.temperature(), progress)
+    progress.say(entropy_sentence(lesson.teacher.name, entropy))
+    resolved = lesson.settings() | {key: settings[key] for key in ("tune", "tune_epochs")}
+    record: dict[str, Any] = {
+        "recipe": {"distill": resolved},
+        "teacher_entropy": entropy,
+        "tuning": {
+            "candidates": list(candidates.plan.teachers),
+            "trials": len(outcome.trials),
+            "epochs": outcome.epochs(),
+            "sentences": list(outcome.sentences),
+        },
+    }
+    record |= {"notes": list(lesson.transfer.notes)} if lesson.transfer else {}
+    train_students(lesson, teacher, record, progress)
+
+
+def foresee_search(wish: Wish, progress: Progress) -> dict[str, Any]:
+    """What the search would cost, from the first steps of its first student; nothing is written."""
+    candidates = find_candidates(wish, ALONE, progress)
+    found = foresee_lesson(candidates.lessons[0], candidates.settings(), progress)
+    plan, time = candidates.plan, found["time"]
+    seconds = time["students_seconds"] / time["networks"] * plan.budget / plan.epochs
+    time |= {"search_seconds": seconds, "total_seconds": time["total_seconds"] + seconds}
+    return found | {
+        "tuning": {
+            "tune": list(plan.space.tuned),
+            "teachers": list(plan.teachers),
+            "methods": list(plan.space.methods()),
+            "epochs": plan.budget,
+            "rungs": list(plan.rungs()),
+        }
+    }
