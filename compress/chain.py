@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compress.artifacts import write_text
 from compress.errors import UsageError
@@ -22,6 +22,9 @@ from compress.settings import (
     Tuning,
 )
 from compress.stage import RECIPE, dump
+
+if TYPE_CHECKING:
+    from compress.distill.wish import Wish
 
 TEACHER, STUDENT, BUNDLE = "teacher", "student", "bundle"
 
@@ -66,9 +69,6 @@ class Chain:
 
     def check(self) -> None:
         """Refuse what a later stage would refuse, before the first one has cost any time."""
-        with needs("train"):
-            from compress.distill.course import plan_course
-            from compress.distill.requirements import refuse_impossible
         from compress_bench.goals import check_goals, parse_goals
         from compress_bench.profiles import choose_profile
 
@@ -77,10 +77,8 @@ class Chain:
                 for kind in (Run, Network, Training, Augmenting):
                     self._settings(command, kind).check()
         teaching, written = self._settings("distill", Teaching), self._settings("export", Export)
-        for part in (teaching, self._settings("distill", Teachers)):
-            part.check()
-        course = plan_course(teaching, classes=2)
-        refuse_impossible(course, teaching, self._settings("distill", Augmenting))
+        if "distill" in self.recipe:
+            self._check_distill()
         variants = self._variants(teaching, written)
         choose_profile(self._settings("bench", Bench))
         goals = parse_goals(self.recipe.get("goals") or {}, f"{self.source}: goals")
@@ -117,20 +115,34 @@ class Chain:
         """The student, into student/; its teacher is teacher/ unless the recipe names another."""
         with needs("train"):
             from compress.distill.recipe import distill
+
+        self.progress.say("2 of 4: distil the student")
+        distill(self._lesson(), self.progress)
+
+    def _check_distill(self) -> None:
+        """Refuse what the second stage would refuse, before the first has cost any time."""
+        wish = self._lesson()
+        wish.check()
+        if wish.tuning.names():
+            wish.tuning.budget(wish.training.epochs, wish.teachers.teacher)
+
+    def _lesson(self) -> "Wish":
+        """What the recipe asks distill for; its teacher is teacher/ unless it names another."""
+        with needs("train"):
             from compress.distill.wish import Wish
 
         section = section_of(self.recipe, "distill")
-        if not section.get("teacher"):
+        teachers: Teachers = self._settings("distill", Teachers)
+        if not teachers.teacher:
             if "train" not in self.recipe:
                 raise UsageError(
                     f"{self.source}: distill.teacher: expected a teacher, or a section train that "
                     "makes one, found neither"
                 )
-            self.recipe["distill"]["teacher"] = str(self.out / TEACHER)
-        self.progress.say("2 of 4: distil the student")
-        wish = Wish(
+            teachers = replace(teachers, teacher=(str(self.out / TEACHER),))
+        return Wish(
             student=self._needed(section, "distill", "student"),
-            teachers=self._settings("distill", Teachers),
+            teachers=teachers,
             teaching=self._settings("distill", Teaching),
             keeping=self._settings("distill", Keeping),
             network=self._settings("distill", Network),
@@ -139,7 +151,6 @@ class Chain:
             run=self._run("distill", STUDENT),
             tuning=self._settings("distill", Tuning),
         )
-        distill(wish, self.progress)
 
     def export(self) -> None:
         """ONNX files, into bundle/."""

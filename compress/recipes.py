@@ -29,6 +29,7 @@ from compress.settings import (
     Tuning,
 )
 from compress.settings.method_blocks import write_blocks
+from compress.stage import RESOLVED
 from compress.suggest import did_you_mean
 
 # Section -> what it may hold. `run` is shared by all stages; `goals` is checked by bench.
@@ -63,13 +64,23 @@ def load_recipe(path: Path | None) -> Recipe:
     """
     source = str(path) if path else DEMO
     try:
-        content = yaml.safe_load(path.read_text() if path else demo_recipe())
+        text = path.read_text() if path else demo_recipe()
+        content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"{source}: expected a YAML recipe, found {reason}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{source}: expected sections such as train:, found {content!r}")
+    if text.startswith(RESOLVED):
+        content = {name: _as_asked(name, section) for name, section in content.items()}
     return {name: _checked(name, section, source) for name, section in content.items()}
+
+
+def _as_asked(name: str, section: Any) -> Any:
+    """A stage's resolved settings without what the stage found out by itself, such as digests."""
+    if name not in SECTIONS or not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key in keys_of(name)}
 
 
 def _checked(name: str, section: Any, source: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from compress.errors import ArtifactError
 
 RECIPE = "recipe.yaml"
 # By its first line a folder's recipe is told from one that a user wrote.
-_MARK = "# Resolved settings of the results in this folder, written by compress.\n"
+RESOLVED = "# Resolved settings of the results in this folder, written by compress.\n"
 _LEFTOVER = ".writing-*"  # of a run that was killed while it wrote
 # What the stages write; --force removes these names and no others.
 _RESULTS = (
@@ -147,13 +147,13 @@ def adopt_stage(
 
 
 def _text(command: str, settings: Mapping[str, Any]) -> str:
-    return _MARK + dump({command: plain(settings)})
+    return RESOLVED + dump({command: plain(settings)})
 
 
 def is_ours(recipe: Path) -> bool:
     """Whether a stage wrote this recipe, and not a user."""
     try:
-        return recipe.read_text().startswith(_MARK)
+        return recipe.read_text().startswith(RESOLVED)
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -89,6 +89,12 @@ def test_what_makes_no_sense_is_refused_by_name(methods, settings, named):
     assert named in str(caught.value)
 
 
+def test_a_flag_that_no_method_follows_is_refused():
+    own = json.dumps({"name": "kd", "temperature": 4})
+    with pytest.raises(UsageError, match="a method that has one, and none in its own block"):
+        course(own, "hint", temperature=2.0)
+
+
 @pytest.mark.parametrize(
     ("method", "settings", "augmenting", "named"),
     [
@@ -134,6 +140,7 @@ def test_set_reaches_into_blocks():
         ("method.beta=8", "expected one method that it is for, found kd, dkd"),
         ("method.dist.beta=8", "found kd, dkd; write method.kd.KEY=VALUE"),
         ("method.kd.warmup=[", "expected a value"),
+        ("method.kd.name=dkd", "the method itself is --method"),
     ],
 )
 def test_a_set_that_leads_nowhere_is_refused(setting, named):

@@ -101,6 +101,20 @@ def test_layers_that_a_method_cannot_compare_are_refused_before_training(place, 
     assert not (place / "flat").exists()
 
 
+def test_layers_that_are_frozen_learn_nothing_and_are_refused(place, capsys):
+    assert _distill(place, "frozen", "--method", "attention", "--freeze", "4") == 2
+    assert "expected weights that are trained before layer stage1" in said_of(capsys)
+    assert not (place / "frozen").exists()
+
+
+def test_the_resolved_recipe_can_be_given_again(place, capsys):
+    flags = ("--method", "kd", "--method", "rkd", "--set", "method.kd.temperature=2")
+    assert _distill(place, "first", *flags) == 0
+    recipe = str(place / "first" / RECIPE)
+    assert main(["distill", "--recipe", recipe, "-o", str(place / "first")]) == 0
+    assert "finished already" in said_of(capsys)
+
+
 @pytest.mark.slow
 def test_a_new_file_is_all_that_a_method_takes(tmp_path):
     for name in ("compress", "tests"):

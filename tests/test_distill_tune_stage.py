@@ -10,6 +10,8 @@ from compress.artifacts import MANIFEST, read_json, sha256_file
 from compress.cli import main
 from compress.data.dataset import ArrayImages, Split
 from compress.distill.lesson_teacher import answering_teacher, asked_teacher
+from compress.distill.requirements import refuse_impossible
+from compress.distill.tuning.courses import candidate_courses
 from compress.distill.tuning.recipe import find_candidates, trial_runner
 from compress.distill.tuning.record import open_record
 from compress.distill.tuning.search import search
@@ -44,10 +46,10 @@ def _base(folder) -> list[str]:
     return ["--data", str(folder / "tiny.npz"), "--threads", "1", "-q", "--batch-size", "32"]
 
 
-def _tune(folder, out: str, *flags: str, teachers=("one",)) -> int:
+def _tune(folder, out: str, *flags: str, teachers=("one",), student="lenet5", views="2") -> int:
     named = [flag for name in teachers for flag in ("--teacher", str(folder / name))]
-    command = ["distill", *named, "--student", "lenet5", *_base(folder), "--epochs", "3"]
-    return main([*command, "--views", "2", "-o", str(folder / out), *flags])
+    command = ["distill", *named, "--student", student, *_base(folder), "--epochs", "3"]
+    return main([*command, "--views", views, "-o", str(folder / out), *flags])
 
 
 def said_of(capsys) -> str:
@@ -116,16 +118,51 @@ def test_the_search_never_looks_at_test(place, tmp_path):
         tuning=Tuning(tune="temperature", tune_epochs=6),
     )
     found = find_candidates(wish, ALONE, SILENT)
-    (lesson,) = found.lessons
+    ((name, lesson),) = found.lessons.items()
     sealed = Split(Sealed(lesson.dataset.test.images.pixels), lesson.dataset.test.labels)
     lesson = replace(lesson, dataset=replace(lesson.dataset, test=sealed))
-    found = replace(found, lessons=(lesson,))
+    found = replace(found, lessons={name: lesson})
     teacher = answering_teacher(lesson, asked_teacher(lesson, SILENT), SILENT)
     record = open_record(tmp_path / "tuning", found.plan)
-    search(record, trial_runner(found, {str(place / "one"): teacher}), SILENT)
+    search(record, trial_runner(found, {name: teacher}), SILENT)
     assert record.trials[0].state == "complete"
     with pytest.raises(AssertionError, match="looked at test"):
         sealed.images.batch(None, None)
+
+
+def test_a_search_keeps_logits_without_being_told_to(place):
+    flags = ("--tune", "temperature", "--tune-epochs", "6")
+    assert _tune(place, "cached", *flags, views="3") == 0
+    assert (place / "cached" / "logits" / "logits.json").is_file()
+
+
+def test_candidates_of_features_and_logits_leave_no_hooks_behind(place):
+    flags = ("--tune", "method", "--method", "kd", "--method", "rkd", "--tune-epochs", "6")
+    assert _tune(place, "inside", *flags, student="resnet8") == 0
+    found = json.loads((place / "inside" / "tuning.json").read_text())
+    assert {trial["settings"]["method"] for trial in found["trials"]} == {"kd", "rkd"}
+
+
+def test_force_removes_nothing_where_a_candidate_cannot_be(place, capsys):
+    flags = ("--tune", "method", "--method", "kd", "--method", "hint", "--tune-epochs", "6")
+    assert _tune(place, "kept", "--tune", "temperature", "--tune-epochs", "3") == 0
+    before = sha256_file(place / "kept" / "model.safetensors")
+    layers = ("--set", "method.hint.layers={nope: conv1}", "--force")
+    assert _tune(place, "kept", *flags, *layers) == 2
+    assert "student layer nope: no such layer" in said_of(capsys)
+    assert sha256_file(place / "kept" / "model.safetensors") == before
+
+
+def test_what_a_block_says_is_part_of_what_was_searched(place, capsys):
+    flags = ("--tune", "kd_weight", "--tune-epochs", "3")
+    assert _tune(place, "block", *flags, "--set", "method.temperature=3") == 0
+    (block,) = read_settings(place / "block" / RECIPE)["distill"]["method"]
+    assert block["temperature"] == 3
+    assert _tune(place, "block", *flags, "--set", "method.temperature=8") == 1
+    assert "method:" in said_of(capsys)
+    again = ["distill", "--recipe", str(place / "block" / RECIPE), "-o", str(place / "block")]
+    assert main(again) == 0
+    assert "finished already" in said_of(capsys)
 
 
 def test_a_dry_run_says_what_the_search_would_cost(place, capsys):
@@ -146,12 +183,24 @@ def test_a_dry_run_says_what_the_search_would_cost(place, capsys):
         (("--tune", "kd_weight", "--method", "kd", "--method", "hard"), "expected a single method"),
         (("--tune-epochs", "9"), "expected --tune as well"),
         (("--tune", "temperature", "--top-k", "1"), "expected all logits"),
+        (("--tune", "method", "--kd-weight", "1"), "expected each candidate's own weight"),
     ],
 )
 def test_a_search_for_nothing_is_refused_before_any_work(place, capsys, flags, named):
     assert _tune(place, "refused", *flags) == 2
     assert named in said_of(capsys)
     assert not (place / "refused").exists()
+
+
+def test_methods_that_need_labels_are_no_candidates_where_there_are_none():
+    teaching = Teaching(transfer="frames")
+    found = candidate_courses(
+        teaching, ("method",), 10, lambda course: refuse_impossible(course, teaching, Augmenting())
+    )
+    names = [course.chosen[0].method.name for course in found]
+    assert names[0] == "kd"
+    assert "dkd" not in names
+    assert "attention" not in names
 
 
 def test_shares_are_for_teachers_that_teach_together(place, capsys):

@@ -26,14 +26,14 @@ KEPT = "logits"  # folder of the kept logits inside the student's
 
 def keeps_logits(teacher: Teacher, course: Course, wish: Wish) -> bool:
     """Whether the teacher's logits are to be kept: where that saves a pass, or was asked for."""
-    teaching, training = wish.teaching, wish.training
+    teaching = wish.teaching
     # Nothing to ask where they are kept already; asked in every step in any case for its features.
     if not teacher.inputs or "features" in course.needs():
         return False
     if teaching.keep_logits != "auto":
         return teaching.keep_logits == "always"
-    passes = training.epochs * training.runs
-    return teaching.logits is not None or passes > wish.augmenting.view_count(training.epochs)
+    views = wish.augmenting.view_count(wish.training.epochs)
+    return teaching.logits is not None or wish.passes() > views
 
 
 def wanted_logits(

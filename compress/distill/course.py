@@ -110,7 +110,7 @@ def plan_course(teaching: Teaching, classes: int) -> Course:
     """
     blocks = [read_block(text) for text in teaching.method]
     methods = [load_method(block["name"]) for block in blocks]
-    _refuse_flags_of_none(teaching, methods)
+    _refuse_flags_of_none(teaching, blocks, methods)
     ce_weight = teaching.ce_weight
     if ce_weight is None:
         ce_weight = 0.0 if teaching.transfer else methods[0].defaults(classes).ce_weight
@@ -125,7 +125,9 @@ def plan_course(teaching: Teaching, classes: int) -> Course:
     return course
 
 
-def _refuse_flags_of_none(teaching: Teaching, methods: Sequence[Method]) -> None:
+def _refuse_flags_of_none(
+    teaching: Teaching, blocks: Sequence[Block], methods: Sequence[Method]
+) -> None:
     """Flags that no method, or not a single one, answers to."""
     names = [method.name for method in methods]
     for name in names:
@@ -136,10 +138,18 @@ def _refuse_flags_of_none(teaching: Teaching, methods: Sequence[Method]) -> None
             f"--kd-weight {teaching.kd_weight:g}: expected a single method, found "
             f"{' and '.join(names)}; weigh each, as in --set method.{names[0]}.weight=0.9"
         )
-    if teaching.temperature is not None and not any(_has_temperature(m) for m in methods):
+    if teaching.temperature is None:
+        return
+    heard = [
+        method
+        for block, method in zip(blocks, methods, strict=True)
+        if _has_temperature(method) and block.get("temperature") in (None, teaching.temperature)
+    ]
+    if not heard and (len(names) > 1 or not _has_temperature(methods[0])):
+        blocked = ", and none in its own block" if len(names) > 1 else ""
         raise UsageError(
-            f"--temperature {teaching.temperature:g}: expected a method that has one, found "
-            f"{' and '.join(names)}; leave it out"
+            f"--temperature {teaching.temperature:g}: expected a method that has one{blocked}, "
+            f"found {' and '.join(names)}; leave it out"
         )
 
 

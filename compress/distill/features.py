@@ -15,6 +15,10 @@ from compress.distill.signals import Signals
 from compress.distill.teachers.protocol import Teacher
 from compress.distill.teachers.tapped import TappedTeacher, network_of, tap_teacher
 from compress.distill.wish import Wish
+from compress.errors import UsageError
+from compress.models.head import in_eval
+from compress.models.taps import Recorder
+from compress.training.evaluate import device_of
 from compress.training.pupil import Pupil
 from compress.training.trainee import build_network
 
@@ -42,8 +46,32 @@ def find_features(
         )
     ]
     features = plan_features(course.chosen, *sides)
+    _refuse_frozen(sides[0], features)
     _try_losses(course, features, make_pupil(built.module, features))
     return features
+
+
+def _refuse_frozen(student: Side, features: Sequence[Planned]) -> None:
+    """A layer behind frozen ones alone cannot learn anything.
+
+    Raises:
+        UsageError: names the method and the layer.
+    """
+    recorder = Recorder(student.module, [one.pair.student for one in features], student.subject)
+    recorder.start()
+    try:
+        with in_eval(student.module):
+            student.module(torch.zeros(_TRIED, *student.input_shape).to(device_of(student.module)))
+        caught = recorder.caught()
+    finally:
+        recorder.close()
+    for one, tensor in zip(features, caught, strict=True):
+        if not tensor.requires_grad:
+            raise UsageError(
+                f"--method {one.method.name}: expected weights that are trained before layer "
+                f"{one.pair.student} of the student, found them all frozen; lower --freeze, or "
+                "name a later layer"
+            )
 
 
 def _try_losses(course: Course, features: Sequence[Planned], pupil: Pupil) -> None:

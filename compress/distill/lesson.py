@@ -74,7 +74,8 @@ class Lesson:
     def wanted(self) -> Wanted:
         """Which of the teacher's logits the students need."""
         wish, temperature = self.wish, self.course.temperature()
-        return wanted_logits(self.views, temperature, wish.training, wish.keeping, self.processes)
+        wanted = wanted_logits(self.views, temperature, wish.training, wish.keeping, self.processes)
+        return replace(wanted, passes=wish.passes())
 
     def runtime(self) -> Runtime:
         """What torch teachers answer by."""
@@ -111,7 +112,7 @@ class Lesson:
             "data_fingerprint": self.dataset.fingerprint,
             "transfer_fingerprint": self.transfer.fingerprint if self.transfer else None,
             "teacher_identity": self.teacher.identity(),
-            "teacher_runtime": self.runtime(),
+            "answered_by": self.runtime(),
             "kept_form": self.kept_form(),
             "processes": self.processes.count,
             **input_digests(wish.student, wish.network),

@@ -82,3 +82,8 @@ class Wish:
             UsageError: see `refuse_impossible`.
         """
         refuse_impossible(course, self.teaching, self.augmenting)
+
+    def passes(self) -> int:
+        """How often a live teacher would be asked about all images: by trials and by students."""
+        epochs = self.training.epochs
+        return epochs * self.training.runs + self.tuning.epochs(epochs)

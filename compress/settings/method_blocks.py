@@ -52,10 +52,11 @@ def set_in_blocks(methods: Sequence[str], settings: Sequence[str]) -> tuple[str,
     for setting in settings:
         place, equals, text = setting.partition("=")
         names = place.split(".")
-        if not equals or names[0] != "method" or len(names) not in (2, 3):
+        fits = names[0] == "method" and len(names) in (2, 3) and names[-1] != "name"
+        if not equals or not fits:
             raise UsageError(
                 f"--set {setting}: expected method.KEY=VALUE, or method.NAME.KEY=VALUE where there "
-                "are several methods"
+                "are several methods; the method itself is --method"
             )
         block = _block_of(names[1] if len(names) == 3 else None, blocks, setting)
         block[names[-1]] = _value(text, setting)

@@ -59,6 +59,12 @@ class Tuning:
             return ()
         return tuple(name.strip().replace("-", "_") for name in self.tune.split(","))
 
+    def epochs(self, epochs: int) -> int:
+        """Student epochs of a search with one teacher, of trainings of `epochs`; 0 without one."""
+        if not self.names():
+            return 0
+        return self.tune_epochs or _TRAININGS * epochs
+
     def budget(self, epochs: int, teachers: Sequence[str]) -> int:
         """Student epochs over all trials.
 

@@ -150,8 +150,12 @@ def _ratio(norm: float, other: float) -> float | None:
 
 
 def lopsided_sentences(weighed: Weighed) -> list[str]:
-    """A sentence for each term that outweighs the cross-entropy, or is outweighed, too far."""
-    sentences = []
+    """A sentence for each term that outweighs the cross-entropy, is outweighed, or does nothing."""
+    sentences = [
+        f"{name} pulls at no weight that is trained: lower --freeze, or name later layers"
+        for name, norm in weighed.norms.items()
+        if name != "ce" and norm == 0 < weighed.values.get(name, 0.0)
+    ]
     for pair, ratio in weighed.ratios().items():
         name = pair.removesuffix(":ce")
         if ratio is not None and not 1 / LOPSIDED <= ratio <= LOPSIDED:

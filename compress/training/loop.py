@@ -23,7 +23,7 @@ from compress.training.learner import History, Learner, Position
 from compress.training.loader import ahead
 from compress.training.optimizer import make_optimizer
 from compress.training.state import HELD, hold_state, load_state, save_state
-from compress.training.step import CHANCE_STEPS, take_step
+from compress.training.step import CHANCE_STEPS, loss_terms, take_step
 from compress.training.stopping import Stop, stop_requests
 from compress.training.tracking import Tracker
 
@@ -108,7 +108,7 @@ class Run:
                 parts = islice(batches, job.settings.accumulate)
                 figures = take_step(job, self.learner, position.step, parts)
                 position.add(figures)
-                self.terms = _loss_terms(figures)
+                self.terms = loss_terms(figures)
                 self.tracker.step(position.step, self.terms)
                 advance(1 / job.plan.steps())
                 epoch_ended = position.step % job.plan.steps() == 0
@@ -168,7 +168,7 @@ class Run:
         job, position = self.job, self.position
         steps, sums = job.plan.steps(), dict(position.sums)
         right, labelled = sums["right"], sums["labelled"]
-        terms = {name: total / steps for name, total in _loss_terms(sums).items()}
+        terms = {name: total / steps for name, total in loss_terms(sums).items()}
         return {
             "epoch": len(position.history) + 1,
             "lr": self.learner.optimizer.param_groups[0]["lr"],
@@ -230,6 +230,8 @@ class Run:
             TrainingError: a weight is not finite; the state that is there stays.
         """
         if not all(bool(torch.isfinite(p).all()) for p in self.learner.trained().parameters()):
+            if self.job.processes.count > 1:
+                return  # only the first one looks here: the next loss stops them all together
             raise TrainingError(self._diverged())
         save_state(self.job.folder, self.learner, self.position)
         self.saved = time.perf_counter()
@@ -261,11 +263,6 @@ def _read_part(plan: BatchPlan, rank: int, accumulate: int, number: int) -> Batc
     step, part = divmod(number, accumulate)
     epoch, step = divmod(step, plan.steps())
     return read_batch(plan, epoch, step, rank * accumulate + part)
-
-
-def _loss_terms(figures: Mapping[str, float]) -> dict[str, float]:
-    """The loss and its terms, without what is only counted or compared with."""
-    return {k: v for k, v in figures.items() if "/" not in k and k not in ("right", "labelled")}
 
 
 def _means(sums: Mapping[str, float], prefix: str, count: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from compress.errors import ModelError, TrainingError
 from compress.training.batches import UNLABELLED, Batch
 from compress.training.evaluate import device_of, to_input
-from compress.training.job import Job, Outputs, Terms
+from compress.training.job import Job, Outputs
 from compress.training.learner import Learner
 from compress.training.schedule import pace_at, set_pace
 
@@ -53,12 +53,16 @@ def take_step(job: Job, learner: Learner, step: int, parts: Iterable[Batch]) -> 
                 sums[name] = sums.get(name, 0.0) + value
     if job.processes.count > 1:
         _refuse_unused(job)
+    # Of all processes together: what one of them finds stops them all, at the same step.
+    figures = _over_processes(job, sums)
+    if not math.isfinite(figures["loss"]):
+        raise TrainingError(_diverged(job, figures, step))
     if job.settings.clip_norm > 0:
         nn.utils.clip_grad_norm_(job.trained().parameters(), job.settings.clip_norm)
     learner.optimizer.step()
     if learner.average is not None:
         learner.average.update_parameters(learner.module)
-    return _over_processes(job, sums)
+    return figures
 
 
 def _compute(job: Job, learner: Learner, step: int, number: int, batch: Batch) -> dict[str, float]:
@@ -69,8 +73,6 @@ def _compute(job: Job, learner: Learner, step: int, number: int, batch: Batch) -
     terms = job.objective(batch, outputs)
     loss = torch.stack(list(terms.values())).sum()
     figures = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
-    if not math.isfinite(figures["loss"]):
-        raise TrainingError(_diverged(job, figures, step))
     # Parts add up to the step's mean; gradients of several processes are averaged by torch.
     (loss * job.processes.count).backward()  # type: ignore[no-untyped-call]
     if step % job.plan.steps() < CHANCE_STEPS:
@@ -155,6 +157,11 @@ def _over_processes(job: Job, sums: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(sums, total.tolist(), strict=True))
 
 
+def loss_terms(figures: Mapping[str, float]) -> dict[str, float]:
+    """The loss and its terms, without what is only counted or compared with."""
+    return {k: v for k, v in figures.items() if "/" not in k and k not in ("right", "labelled")}
+
+
 def _too_small(job: Job, images: int) -> str:
     return (
         f"{job.title}: expected parts of a step that BatchNorm can take statistics of, found "
@@ -163,8 +170,8 @@ def _too_small(job: Job, images: int) -> str:
     )
 
 
-def _diverged(job: Job, figures: Terms | Mapping[str, float], step: int) -> str:
-    terms = ", ".join(f"{name} {float(value):g}" for name, value in figures.items())
+def _diverged(job: Job, figures: Mapping[str, float], step: int) -> str:
+    terms = ", ".join(f"{name} {value:g}" for name, value in loss_terms(figures).items())
     return (
         f"{job.title}: expected a finite loss, found {terms} at step {step + 1}; "
         f"{job.last_state()}; use a lower --lr than {job.settings.lr:g} with --force, "

@@ -207,12 +207,9 @@ def train_network(trainee: Trainee, progress: Progress) -> None:
         if processes.first:
             drop_state(trainee.folder)  # of a run that was killed between the two
         return
-    built, model = _build(trainee)
+    built, model, batch_norm = _build(trainee)
     progress.say_all(built.notes)
-    device = torch.device(trainee.run.device)
-    parts = trainee.training.accumulate
-    module, batch_norm = processes.batch_norm(built.module, device, parts)
-    job = _make_job(trainee, replace(built, module=module))
+    job = _make_job(trainee, built)
     history = fit(job, progress)
     metrics, predictions = evaluate(job, trainee.dataset, progress)
     if processes.first:
@@ -240,15 +237,19 @@ def train_network(trainee: Trainee, progress: Progress) -> None:
 
 def make_job(trainee: Trainee, progress: Progress) -> Job:
     """The network, built, and all that it is trained by."""
-    built, _ = _build(trainee)
+    built, _, _ = _build(trainee)
     progress.say_all(built.notes)
     return _make_job(trainee, built)
 
 
-def _build(trainee: Trainee) -> tuple[BuiltModel, dict[str, Any]]:
-    return build_network(
+def _build(trainee: Trainee) -> tuple[BuiltModel, dict[str, Any], str]:
+    """The network as its processes train it, how it was built, and BatchNorm's statistics."""
+    built, model = build_network(
         trainee.reference, trainee.network, trainee.dataset, trainee.run, trainee.seed
     )
+    device, parts = torch.device(trainee.run.device), trainee.training.accumulate
+    module, batch_norm = trainee.processes.batch_norm(built.module, device, parts)
+    return replace(built, module=module), model, batch_norm
 
 
 def _make_job(trainee: Trainee, built: BuiltModel) -> Job:

@@ -58,11 +58,7 @@ def load_teacher(teachers: Teachers, dataset: Dataset, run: Run, progress: Progr
         DataError: answers that are not for these images.
         ArtifactError: a damaged folder or file.
     """
-    if not teachers.teacher:
-        raise UsageError(
-            "--teacher: expected a checkpoint folder, a network, an .onnx file, a folder of kept "
-            "logits or an .npz of logits, found nothing"
-        )
+    refuse_nobody(teachers)
     if len(teachers.teacher) == 1:
         teacher = _load(teachers.teacher[0], teachers, dataset, run, progress)
         _refuse_runtime(teachers, (teacher,))
@@ -73,6 +69,19 @@ def load_teacher(teachers: Teachers, dataset: Dataset, run: Run, progress: Progr
     _refuse_runtime(teachers, members)
     shares = teachers.teacher_shares or (1.0,) * len(members)
     return MeanTeacher(teachers=members, shares=normalised(shares))
+
+
+def refuse_nobody(teachers: Teachers) -> None:
+    """Refuse to teach without a teacher.
+
+    Raises:
+        UsageError: none is named.
+    """
+    if not teachers.teacher:
+        raise UsageError(
+            "--teacher: expected a checkpoint folder, a network, an .onnx file, a folder of kept "
+            "logits or an .npz of logits, found nothing"
+        )
 
 
 def _load(

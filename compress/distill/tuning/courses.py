@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from compress.distill.course import Course, plan_course
+from compress.distill.methods import load_method
 from compress.distill.tuning.space import METHOD, TrialSettings
 from compress.errors import UsageError
 from compress.settings import Teaching
@@ -35,13 +36,22 @@ def candidate_courses(
             )
         refuse(course)
         return (course,)
+    if teaching.kd_weight is not None:
+        raise UsageError(
+            f"--kd-weight {teaching.kd_weight:g}: expected each candidate's own weight, whose "
+            "scales differ by a thousand, found one for all of them; leave it out, or give "
+            "--set method.NAME.weight=0.5 for each --method"
+        )
     given = [_alone(teaching, method, classes) for method in teaching.method]
     for course in given:
         refuse(course)
     if len(given) > 1:
         return tuple(given)
-    names = [name for name in list_methods() if name != given[0].chosen[0].method.name]
-    others = [_alone(teaching, name, classes) for name in names]
+    others = [
+        _alone(teaching, name, classes)
+        for name in list_methods()
+        if name != given[0].chosen[0].method.name and "features" not in load_method(name).needs
+    ]
     return (*given, *(course for course in others if _fits(course, refuse)))
 
 
@@ -54,9 +64,7 @@ def _alone(teaching: Teaching, method: str, classes: int) -> Course:
 
 
 def _fits(course: Course, refuse: Callable[[Course], None]) -> bool:
-    """Whether a course is of logits alone, and can be taught here."""
-    if "features" in course.needs():
-        return False
+    """Whether a course can be taught here."""
     try:
         refuse(course)
     except UsageError:

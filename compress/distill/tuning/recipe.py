@@ -1,7 +1,8 @@
 """`compress distill --tune`: the search on validation, then the winner. Read top to bottom."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from compress.distill.lesson_teacher import (
     begin_lessons,
     bound_teacher,
 )
+from compress.distill.pairing import Planned
 from compress.distill.requirements import kept_top_k
 from compress.distill.students import sentences, taught_student, train_students
 from compress.distill.teachers.check import check_teacher
-from compress.distill.teachers.load import refuse_flags_of_one
+from compress.distill.teachers.load import refuse_flags_of_one, refuse_nobody
 from compress.distill.teachers.protocol import Teacher
+from compress.distill.teachers.tapped import TappedTeacher
 from compress.distill.tuning.courses import course_of, start_of
 from compress.distill.tuning.files import write_tuning
 from compress.distill.tuning.outcome import Outcome
@@ -54,28 +57,37 @@ class Candidates:
     """What a search compares.
 
     Attributes:
-        lessons: one a teacher, all with the first course.
+        lessons: by teacher, all with one course.
         courses: of one method each.
+        features: by teacher and method.
         plan: the search.
+        asked: the flags that all courses share, as they were given.
     """
 
-    lessons: tuple[Lesson, ...]
+    lessons: Mapping[str, Lesson]
     courses: tuple[Course, ...]
+    features: Mapping[tuple[str, str], tuple[Planned, ...]]
     plan: Plan
+    asked: Mapping[str, Any]
+
+    def lesson(self, teacher: str, course: Course) -> Lesson:
+        """A teacher's lesson with a course."""
+        features = self.features[teacher, course.chosen[0].method.name]
+        return replace(self.lessons[teacher], course=course, features=features)
+
+    def all_lessons(self) -> list[Lesson]:
+        """Every teacher's lesson with every course."""
+        return [self.lesson(name, course) for name in self.lessons for course in self.courses]
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result."""
-        all_of = [lesson.settings() for lesson in self.lessons]
-        wish = self.lessons[0].wish
-        teaching = wish.teaching
-        each = ("teacher_identity", "teacher_runtime", "kept_form")
+        all_of = [lesson.settings() for lesson in self.lessons.values()]
+        each = ("teacher_identity", "answered_by", "kept_form")
         return all_of[0] | {
             "teacher": list(self.plan.teachers),
             **{name: [settings[name] for settings in all_of] for name in each},
-            "method": [block for course in self.courses for block in course.settings()["method"]],
-            "temperature": teaching.temperature,
-            "kd_weight": teaching.kd_weight,
-            "ce_weight": teaching.ce_weight,
+            "method": [one.block() for course in self.courses for one in course.chosen],
+            **self.asked,
             "tune": ",".join(self.plan.space.tuned),
             "tune_epochs": self.plan.budget,
         }
@@ -98,25 +110,28 @@ def search_and_distill(wish: Wish, processes: Processes, progress: Progress) -> 
         progress.say(f"{out}: finished already")
         return out
 
-    own_accuracies = _check_teachers(candidates.lessons, progress)
-    asked = [asked_teacher(lesson, progress) for lesson in candidates.lessons]
-    for lesson, teacher in zip(candidates.lessons, asked, strict=True):
-        make_job(taught_student(lesson, teacher, {}, 0), SILENT)
-    processes.outcome(lambda: begin_lessons(candidates.lessons, stage, progress))
+    own_accuracies = _check_teachers(candidates, progress)
+    asked = {name: asked_teacher(one, progress) for name, one in candidates.lessons.items()}
+    for lesson in candidates.all_lessons():
+        make_job(taught_student(lesson, lesson.teacher, {}, 0), SILENT)
+    # All that can be refused has been by now, so that --force removes nothing in vain.
+    lessons = list(candidates.lessons.values())
+    processes.outcome(lambda: begin_lessons(lessons, stage, progress))
     teachers = {
-        name: answering_teacher(lesson, teacher, progress)
-        for name, lesson, teacher in zip(
-            candidates.plan.teachers, candidates.lessons, asked, strict=True
-        )
+        name: answering_teacher(lesson, asked[name], progress)
+        for name, lesson in candidates.lessons.items()
     }
     record = open_record(out / TUNING_FOLDER, candidates.plan, writes=processes.first)
     processes.wait()
     search(record, trial_runner(candidates, teachers), progress)
-    outcome = conclude(record, own_accuracies)
-    if processes.first:
+
+    def finish() -> Outcome:
+        outcome = conclude(record, own_accuracies)
         write_tuning(outcome, out, progress)
         _take_over(record.state_folder(outcome.winner), out)
-    processes.wait()
+        return outcome
+
+    outcome = processes.outcome(finish)
     _distill_winner(candidates, teachers, outcome, progress)
     return out
 
@@ -128,22 +143,19 @@ def find_candidates(wish: Wish, processes: Processes, progress: Progress) -> Can
         UsageError: a budget too small, nothing to search for, or flags that cannot be told apart.
     """
     names = wish.teachers.teacher
+    refuse_nobody(wish.teachers)
     if len(names) > 1:
         _refuse_for_several(wish)
     budget = wish.tuning.budget(wish.training.epochs, names)
-    lessons = [
-        prepare(
-            replace(wish, teachers=replace(wish.teachers, teacher=(name,))), processes, progress
-        )
-        for name in names or ("",)
-    ]
+    alone = [replace(wish, teachers=replace(wish.teachers, teacher=(name,))) for name in names]
+    found = [prepare(one, processes, progress) for one in alone]
     if len(names) > 1:
-        lessons = [
+        found = [
             replace(lesson, kept_name=f"{lesson.kept_name}/teacher-{k}")
-            for k, lesson in enumerate(lessons, start=1)
+            for k, lesson in enumerate(found, start=1)
         ]
-    _refuse_largest_alone(lessons)
-    courses = wish.courses(len(lessons[0].dataset.classes))
+    _refuse_largest_alone(found)
+    courses = wish.courses(len(found[0].dataset.classes))
     plan = Plan(
         space=plan_space(wish.tuning.names(), [start_of(course) for course in courses]),
         teachers=names,
@@ -152,7 +164,22 @@ def find_candidates(wish: Wish, processes: Processes, progress: Progress) -> Can
         warmup=wish.training.warmup,
         seed=wish.run.seed,
     )
-    return Candidates(lessons=tuple(lessons), courses=courses, plan=plan)
+    lessons = dict(zip(names, found, strict=True))
+    features = {
+        (name, course.chosen[0].method.name): find_features(
+            course, lesson.wish, lesson.dataset, lesson.teacher
+        )
+        for name, lesson in lessons.items()
+        for course in courses
+    }
+    flags = ("temperature", "kd_weight", "ce_weight", "keep_logits")
+    return Candidates(
+        lessons=lessons,
+        courses=courses,
+        features=features,
+        plan=plan,
+        asked={flag: getattr(wish.teaching, flag) for flag in flags},
+    )
 
 
 def _refuse_for_several(wish: Wish) -> None:
@@ -183,29 +210,27 @@ def _refuse_largest_alone(lessons: Sequence[Lesson]) -> None:
             )
 
 
-def _check_teachers(lessons: Sequence[Lesson], progress: Progress) -> dict[str, float]:
+def _check_teachers(candidates: Candidates, progress: Progress) -> dict[str, float]:
     """Accuracy of each on validation, a fraction; of those that can be asked."""
     found = {}
-    for lesson in lessons:
+    for name, lesson in candidates.lessons.items():
         accuracy = check_teacher(lesson.teacher, lesson.dataset, progress)
         if accuracy is not None:
-            name = lesson.wish.teachers.teacher[0]
             found[name] = accuracy
             progress.say(f"teacher {name}: {100 * accuracy:.1f} % right on validation")
     return found
 
 
-def trial_runner(candidates: Candidates, teachers: dict[str, Teacher]) -> TrialRunner:
+def trial_runner(candidates: Candidates, teachers: Mapping[str, Teacher]) -> TrialRunner:
     """What trains the student of a trial; see `TrialRunner`."""
-    lessons = dict(zip(candidates.plan.teachers, candidates.lessons, strict=True))
 
     def run_trial(task: Task, keep_going: KeepGoing) -> Trained | None:
-        course = course_of(candidates.courses, task.trial.settings)
-        name = task.trial.teacher
-        lesson, teacher = _with_course(lessons[name], course, teachers[name])
-        trainee = replace(taught_student(lesson, teacher, {}, 0), folder=task.folder)
-        job = replace(make_job(trainee, SILENT), keep_going=keep_going)
-        history = fit(job, SILENT)
+        name, course = task.trial.teacher, course_of(candidates.courses, task.trial.settings)
+        lesson = candidates.lesson(name, course)
+        with _teacher_of(lesson, teachers[name]) as teacher:
+            trainee = replace(taught_student(lesson, teacher, {}, 0), folder=task.folder)
+            job = replace(make_job(trainee, SILENT), keep_going=keep_going)
+            history = fit(job, SILENT)
         if len(history) < job.epochs:
             return None
         accuracies = [row["validation_accuracy"] for row in history]
@@ -214,11 +239,18 @@ def trial_runner(candidates: Candidates, teachers: dict[str, Teacher]) -> TrialR
     return run_trial
 
 
-def _with_course(lesson: Lesson, course: Course, teacher: Teacher) -> tuple[Lesson, Teacher]:
-    """The lesson with another course, and its teacher: live, where losses look into it."""
-    features = find_features(course, lesson.wish, lesson.dataset, lesson.teacher)
-    lesson = replace(lesson, course=course, features=features)
-    return lesson, bound_teacher(lesson) if features else teacher
+@contextmanager
+def _teacher_of(lesson: Lesson, answering: Teacher) -> Iterator[Teacher]:
+    """The teacher of a lesson: where losses look into it the live one, tapped for the time."""
+    if not lesson.features:
+        yield answering
+        return
+    teacher = bound_teacher(lesson)
+    try:
+        yield teacher
+    finally:
+        if isinstance(teacher, TappedTeacher):
+            teacher.close()
 
 
 def _right(job: Job) -> Any:
@@ -248,36 +280,37 @@ def _take_over(trial: Path, out: Path) -> None:
 
 
 def _distill_winner(
-    candidates: Candidates, teachers: dict[str, Teacher], outcome: Outcome, progress: Progress
+    candidates: Candidates, teachers: Mapping[str, Teacher], outcome: Outcome, progress: Progress
 ) -> None:
     """Train, or take over, the student that won; evaluate it on test; write it."""
     winner, settings = outcome.winner, candidates.settings()
-    lesson = candidates.lessons[candidates.plan.teachers.index(winner.teacher)]
     course = course_of(candidates.courses, winner.settings)
-    lesson, teacher = _with_course(lesson, course, teachers[winner.teacher])
-    job = make_job(taught_student(lesson, teacher, {}, 0), SILENT)
-    progress.say_all(sentences(lesson, job))
-    entropy = entropy_of(teacher, lesson.views, course.temperature(), progress)
-    progress.say(entropy_sentence(lesson.teacher.name, entropy))
-    resolved = lesson.settings() | {key: settings[key] for key in ("tune", "tune_epochs")}
-    record: dict[str, Any] = {
-        "recipe": {"distill": resolved},
-        "teacher_entropy": entropy,
-        "tuning": {
-            "candidates": list(candidates.plan.teachers),
-            "trials": len(outcome.trials),
-            "epochs": outcome.epochs(),
-            "sentences": list(outcome.sentences),
-        },
-    }
-    record |= {"notes": list(lesson.transfer.notes)} if lesson.transfer else {}
-    train_students(lesson, teacher, record, progress)
+    lesson = candidates.lesson(winner.teacher, course)
+    with _teacher_of(lesson, teachers[winner.teacher]) as teacher:
+        job = make_job(taught_student(lesson, teacher, {}, 0), SILENT)
+        progress.say_all(sentences(lesson, job))
+        entropy = entropy_of(teacher, lesson.views, course.temperature(), progress)
+        progress.say(entropy_sentence(lesson.teacher.name, entropy))
+        searched = {key: settings[key] for key in ("tune", "tune_epochs", "keep_logits")}
+        record: dict[str, Any] = {
+            "recipe": {"distill": lesson.settings() | searched},
+            "teacher_entropy": entropy,
+            "tuning": {
+                "candidates": list(candidates.plan.teachers),
+                "trials": len(outcome.trials),
+                "epochs": outcome.epochs(),
+                "sentences": list(outcome.sentences),
+            },
+        }
+        record |= {"notes": list(lesson.transfer.notes)} if lesson.transfer else {}
+        train_students(lesson, teacher, record, progress)
 
 
 def foresee_search(wish: Wish, progress: Progress) -> dict[str, Any]:
     """What the search would cost, from the first steps of its first student; nothing is written."""
     candidates = find_candidates(wish, ALONE, progress)
-    found = foresee_lesson(candidates.lessons[0], candidates.settings(), progress)
+    first = candidates.lessons[candidates.plan.teachers[0]]
+    found = foresee_lesson(first, candidates.settings(), progress)
     plan, time = candidates.plan, found["time"]
     seconds = time["students_seconds"] / time["networks"] * plan.budget / plan.epochs
     time |= {"search_seconds": seconds, "total_seconds": time["total_seconds"] + seconds}
