@@ -11,8 +11,9 @@ from compress.cli import main
 from compress.data.dataset import ArrayImages, Split
 from compress.distill.lesson_teacher import answering_teacher, asked_teacher
 from compress.distill.requirements import refuse_impossible
+from compress.distill.tuning.candidates import find_candidates
 from compress.distill.tuning.courses import candidate_courses
-from compress.distill.tuning.recipe import find_candidates, trial_runner
+from compress.distill.tuning.recipe import trial_runner
 from compress.distill.tuning.record import open_record
 from compress.distill.tuning.search import search
 from compress.distill.wish import Wish
