@@ -5,7 +5,7 @@ network the same numbers. Python 3.8 syntax: boards run old interpreters.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -13,6 +13,14 @@ import numpy as np
 _LUMA = (19595, 38470, 7471)
 _PRECISION = 22  # bits after the point in Pillow's weights for uint8
 _BLOCK = 2**17  # elements that resize works on at a time: half a megabyte of int32
+
+# What a network may take, as onnxruntime calls it.
+FLOAT_INPUTS = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+}
+UINT8_INPUT = "tensor(uint8)"
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,55 @@ def preprocess(images: np.ndarray, spec: Preprocessing) -> np.ndarray:
     pixels = fit_pixels(images, spec)
     normalised = (pixels.astype(np.float32) - _row(spec.mean)) / _row(spec.scale)
     return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
+
+
+def to_input(
+    images: np.ndarray, spec: Preprocessing, tensor_type: str, shape: Sequence[Any]
+) -> np.ndarray:
+    """Images as the input of an ONNX file wants them.
+
+    Args:
+        images: uint8 [N, H, W, C], C = 1 or 3 (RGB).
+        spec: what the network wants.
+        tensor_type: of the input as onnxruntime calls it: "tensor(float)", "tensor(uint8)", ...
+        shape: of the input: four sizes, each a number or the name of a dynamic one.
+
+    Returns:
+        [N, c, height, width] or [N, height, width, c], whichever `shape` is, C-contiguous:
+        normalised for an input of floats; pixels for one of uint8, whose graph normalises.
+
+    Raises:
+        ValueError: the input is no image, or of another type.
+    """
+    last = channels_last(spec.channels, tensor_type, shape)
+    if tensor_type == UINT8_INPUT:
+        pixels = fit_pixels(images, spec)
+        return np.ascontiguousarray(pixels if last else pixels.transpose(0, 3, 1, 2))
+    if tensor_type not in FLOAT_INPUTS:
+        raise ValueError("input: expected a type of float or uint8, found %s" % tensor_type)
+    normalised = preprocess(images, spec)
+    arranged = normalised.transpose(0, 2, 3, 1) if last else normalised
+    return np.ascontiguousarray(arranged, dtype=FLOAT_INPUTS[tensor_type])
+
+
+def channels_last(channels: int, tensor_type: str, shape: Sequence[Any]) -> bool:
+    """Whether an input is [N, height, width, c]; one that fits both is so if it is of uint8.
+
+    Args:
+        channels: that the network wants.
+        tensor_type: of the input, as onnxruntime calls it.
+        shape: of the input, dynamic sizes by their names.
+
+    Raises:
+        ValueError: the input has other than four axes.
+    """
+    if len(shape) != 4:
+        raise ValueError(
+            "input: expected [batch, %d, height, width] or [batch, height, width, %d], found %s"
+            % (channels, channels, list(shape))
+        )
+    first, last = shape[1] == channels, shape[3] == channels
+    return last if first != last else tensor_type == UINT8_INPUT
 
 
 def fit_pixels(images: np.ndarray, spec: Preprocessing) -> np.ndarray:

@@ -1,5 +1,6 @@
 """ONNX files, bundles and measurements of a known outcome, for the tests of compress_bench."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -10,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compress.artifacts import header
 from compress.preprocess import Preprocessing
+from compress.settings.export import InputKind, OutputKind
+from compress_bench.answers import read_rows
 from compress_bench.evidence import (
     COPY,
     Evidence,
@@ -18,6 +21,7 @@ from compress_bench.evidence import (
     TestImages,
     Variant,
 )
+from compress_export.ends import attach_ends
 
 SIDE = 6
 CLASSES = ("top", "middle", "bottom")
@@ -30,8 +34,10 @@ def write_model(
     classes: int = 3,
     wrong: float = 0.0,
     extra: int = 0,
+    scale: float = 1.0,
     batch: int | str = "batch",
     metadata: dict[str, str] | None = None,
+    ends: tuple[InputKind, OutputKind] = ("float", "logits"),
 ) -> Path:
     """A network whose logit k is the brightness of the k-th third of the rows.
 
@@ -40,14 +46,17 @@ def write_model(
         classes: number of logits.
         wrong: weight with which the last third also counts for the first class; NaN breaks it.
         extra: width of a matrix product that costs time and changes nothing.
+        scale: factor of the logits.
         batch: dynamic, or a number.
-        metadata: what the file says of itself.
+        metadata: what the file says of itself; of an output of scores at least that.
+        ends: what it takes and gives.
     """
     thirds = np.zeros((classes, SIDE, SIDE), np.float32)
     for k in range(classes):
         thirds[k, k * SIDE // classes : (k + 1) * SIDE // classes] = 1
     weights = thirds.reshape(classes, -1).T.copy()
     weights[:, 0] += wrong * weights[:, -1]
+    weights *= scale
     nodes = [
         helper.make_node("Flatten", ["input"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["sums"]),
@@ -77,7 +86,9 @@ def write_model(
         tensors,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, metadata or {})
+    said = {"compress.output": "scores"} if ends[1] == "scores" else {}
+    model = attach_ends(model, SPEC, *ends)
+    helper.set_model_props(model, said | (metadata or {}))
     onnx.save(model, path)
     return path
 
@@ -91,14 +102,21 @@ def images(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
     return pixels, labels.astype(np.int64)
 
 
-def write_bundle(folder: Path, *, broken: bool = False, classes: int = 3) -> Path:
+def write_bundle(
+    folder: Path,
+    *,
+    broken: bool = False,
+    classes: int = 3,
+    ends: tuple[InputKind, OutputKind] = ("float", "logits"),
+) -> Path:
     """A bundle of a slow teacher, a student, its baseline, and a wrong int8 student."""
     folder.mkdir(parents=True)
+    write = functools.partial(write_model, ends=ends)
     files = {
-        "teacher": write_model(folder / "teacher.onnx", extra=512, classes=classes),
-        "student": write_model(folder / "student.onnx", wrong=np.nan if broken else 0.0),
-        "baseline": write_model(folder / "baseline.onnx", wrong=3.0),
-        "student_int8": write_model(folder / "student.int8.onnx", wrong=3.0),
+        "teacher": write(folder / "teacher.onnx", extra=512, classes=classes),
+        "student": write(folder / "student.onnx", wrong=np.nan if broken else 0.0),
+        "baseline": write(folder / "baseline.onnx", wrong=3.0),
+        "student_int8": write(folder / "student.int8.onnx", wrong=3.0),
     }
     pixels, labels = images()
     np.savez(folder / "evaluation.npz", images=pixels, labels=labels)
@@ -166,9 +184,9 @@ def evidence(
         latency=tuple(_process(slowdown, drift) for drift in (1.0, 1.002, 0.999, 1.001, 0.998)),
         fresh={"teacher": fresh, "student": fresh},
         images=TestImages("hundred", Path("evaluation.npz"), pixels, labels, CLASSES),
-        logits={
-            "teacher": np.eye(3, dtype=np.float32)[labels],
-            "student": np.eye(3, dtype=np.float32)[answers],
+        answers={
+            "teacher": read_rows(np.eye(3, dtype=np.float32)[labels], "logits"),
+            "student": read_rows(np.eye(3, dtype=np.float32)[answers], "logits"),
         },
     )
 

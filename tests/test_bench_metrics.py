@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import bench_models
-from compress_bench.differences import disagreements, softmax
+from compress_bench.answers import softmax
+from compress_bench.differences import disagreements
 from compress_bench.metrics import load_metric, metric_names
 
 FIELDS = {

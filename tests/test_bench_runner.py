@@ -150,6 +150,46 @@ def test_predictions_are_those_of_onnxruntime_in_this_process(tmp_path, batch):
     assert (logits.argmax(axis=1) == labels).all()
 
 
+def predicted(tmp_path, path, count=25):
+    """The runner's events of one file on `count` images, and the right labels."""
+    images, labels = bench_models.images(count)
+    np.savez(tmp_path / "evaluation.npz", images=images, labels=labels)
+    request = job(
+        "predict",
+        {"a": path},
+        evaluation=str(tmp_path / "evaluation.npz"),
+        preprocess=compress.preprocess.__file__,
+    )
+    request["models"][0]["preprocessing"] = bench_models.SPEC.to_dict()
+    found = [event for event in stream(request) if event["event"] in ("logits", "labels")]
+    return found, labels
+
+
+def rows(event):
+    return np.frombuffer(base64.b64decode(event["float32"]), "<f4").reshape(event["shape"])
+
+
+@pytest.mark.parametrize("batch", ["batch", 7])
+def test_frames_are_answered_as_normalised_images_are(tmp_path, batch):
+    ends = {"float": ("float", "logits"), "uint8": ("uint8", "logits")}
+    paths = {
+        name: bench_models.write_model(tmp_path / f"{name}.onnx", batch=batch, ends=kinds)
+        for name, kinds in ends.items()
+    }
+    (normalised,), _ = predicted(tmp_path, paths["float"])
+    (framed,), _ = predicted(tmp_path, paths["uint8"])
+    np.testing.assert_array_equal(rows(framed), rows(normalised))
+
+
+@pytest.mark.parametrize("batch", ["batch", 7])
+def test_labels_come_with_their_scores(tmp_path, batch):
+    path = bench_models.write_model(tmp_path / "m.onnx", batch=batch, ends=("uint8", "label"))
+    (event,), labels = predicted(tmp_path, path)
+    assert (event["event"], event["labels"]) == ("labels", labels.tolist())
+    scores = np.frombuffer(base64.b64decode(event["float32"]), "<f4")
+    assert scores.shape == (25,) and (scores > 1 / 3).all() and (scores <= 1).all()
+
+
 def test_a_fixed_batch_that_differs_is_refused_with_both_numbers(tmp_path):
     path = bench_models.write_model(tmp_path / "m.onnx", batch=4)
     with pytest.raises(BenchError, match=r"fixed at 4, found batch size 1; .*--batch-size 4"):

@@ -26,6 +26,13 @@ def test_each_variant_of_a_bundle_is_measured(tmp_path):
         assert f"test_inference[{name}]" in found.stdout
 
 
+def test_files_that_take_frames_and_give_labels_are_measured(tmp_path):
+    bundle = bench_models.write_bundle(tmp_path / "bundle", ends=("uint8", "label"))
+    found = run_suite("--bundle", bundle, "--benchmark-max-time=0.01", "--benchmark-min-rounds=2")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "test_inference[student_int8]" in found.stdout
+
+
 def test_without_a_bundle_the_suite_is_skipped_with_the_reason():
     found = run_suite()
     assert found.returncode == 0

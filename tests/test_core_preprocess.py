@@ -12,11 +12,14 @@ from PIL import Image
 import compress.preprocess
 from compress.preprocess import (
     Preprocessing,
+    channels_last,
     convert_channels,
     crop,
     crop_box,
+    fit_pixels,
     preprocess,
     resize,
+    to_input,
 )
 
 SIZES = [  # height and width of the image, then of the result
@@ -163,6 +166,66 @@ def test_a_manifest_gives_the_same_preprocessing_back():
     fields = spec.to_dict()
     as_json = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
     assert Preprocessing.from_dict(as_json) == spec
+
+
+FLOAT, UINT8 = "tensor(float)", "tensor(uint8)"
+
+
+@pytest.mark.parametrize(
+    ("tensor_type", "shape", "last"),
+    [
+        (FLOAT, ["batch", 3, 5, 4], False),
+        (FLOAT, ["batch", 5, 4, 3], True),
+        (FLOAT, [1, 3, "height", "width"], False),
+        (FLOAT, ["n", "height", "width", 3], True),
+        (FLOAT, ["n", "c", "h", "w"], False),  # it does not say: as each type usually is
+        (UINT8, ["n", "h", "w", "c"], True),
+        (FLOAT, [1, 3, 5, 3], False),  # both fit
+        (UINT8, [1, 3, 5, 3], True),
+        (UINT8, [1, 3, 5, 4], False),
+        (UINT8, [1, 5, 4, 3], True),
+    ],
+)
+def test_the_layout_of_an_input_is_read_from_where_its_channels_are(tensor_type, shape, last):
+    assert channels_last(3, tensor_type, shape) is last
+
+
+def test_an_input_of_floats_is_normalised_in_its_own_type_and_layout():
+    spec = Preprocessing((4, 5), 3, (1.0, 2.0, 3.0), (3.0, 5.0, 7.0))
+    images = noise((2, 9, 9, 3))
+    first = to_input(images, spec, FLOAT, ["batch", 3, 4, 5])
+    assert np.array_equal(first, preprocess(images, spec))
+    last = to_input(images, spec, FLOAT, ["batch", 4, 5, 3])
+    assert np.array_equal(last.transpose(0, 3, 1, 2), first) and last.flags.c_contiguous
+    half = to_input(images, spec, "tensor(float16)", ["batch", 3, 4, 5])
+    assert half.dtype == np.float16 and np.array_equal(half, first.astype(np.float16))
+    double = to_input(images, spec, "tensor(double)", ["batch", 3, 4, 5])
+    assert double.dtype == np.float64 and np.array_equal(double, first)
+
+
+def test_an_input_of_uint8_gets_the_pixels_themselves():
+    spec = Preprocessing((4, 5), 1, (1.0,), (3.0,))
+    images = noise((2, 9, 9, 3))
+    frames = to_input(images, spec, UINT8, ["batch", 4, 5, 1])
+    assert np.array_equal(frames, fit_pixels(images, spec)) and frames.dtype == np.uint8
+    first = to_input(images, spec, UINT8, ["batch", 1, 4, 5])
+    assert np.array_equal(first[:, 0], frames[..., 0]) and first.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("tensor_type", "shape", "message"),
+    [
+        (
+            "tensor(int64)",
+            [1, 3, 4, 5],
+            r"expected a type of float or uint8, found tensor\(int64\)",
+        ),
+        (FLOAT, ["n", 60], r"expected \[batch, 3, height, width\] or .* found \['n', 60\]"),
+    ],
+)
+def test_an_input_that_takes_no_image_is_refused(tensor_type, shape, message):
+    with pytest.raises(ValueError, match=message):
+        to_input(noise((1, 4, 5, 3)), Preprocessing((4, 5), 3), tensor_type, shape)
 
 
 def test_the_file_is_python_3_8():

@@ -11,10 +11,18 @@ import numpy as np
 from compress.artifacts import sha256_file, write_with
 from compress.data.dataset import Dataset
 from compress.errors import ArtifactError, BenchError, DataError
-from compress.preprocess import Preprocessing
+from compress.preprocess import UINT8_INPUT, Preprocessing
 from compress.progress import Progress
 from compress.settings import Run
-from compress_bench.bundle import REMEDY, Described, Subjects, choose_reference, read_preprocessing
+from compress_bench.answers import output_kind
+from compress_bench.bundle import (
+    REMEDY,
+    Described,
+    Subjects,
+    choose_reference,
+    read_preprocessing,
+    takes_channels_last,
+)
 from compress_bench.evaluation_set import choose_test_images, read_pixels, reading_size
 from compress_bench.evidence import TestImages, Variant
 from compress_bench.metadata import CLASSES, DATA, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
@@ -49,6 +57,7 @@ def open_files(
 def _bare_variant(name: str, path: Path, model: Mapping[str, Any]) -> Variant:
     said = model["metadata"]
     parameters = said.get(PARAMETERS, "")
+    spec = _bare_preprocessing(path, model)
     return Variant(
         name=name,
         path=path,
@@ -58,7 +67,9 @@ def _bare_variant(name: str, path: Path, model: Mapping[str, Any]) -> Variant:
         sha256=sha256_file(path),
         size_bytes=sum(part.stat().st_size for part in [path, *data_files(path)]),
         parameters=int(parameters) if parameters.isdecimal() else None,
-        preprocessing=_bare_preprocessing(path, model),
+        preprocessing=spec,
+        channels_last=takes_channels_last(spec, model),
+        output=output_kind(model, str(path)),
     )
 
 
@@ -77,9 +88,15 @@ def _bare_preprocessing(path: Path, model: Mapping[str, Any]) -> Preprocessing |
     if PREPROCESSING in model["metadata"]:
         return read_preprocessing(_read_entry(path, model["metadata"], PREPROCESSING), path)
     shape = model["inputs"][0]["shape"] if len(model["inputs"]) == 1 else []
-    if len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]) or shape[1] not in (1, 3):
+    if len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]):
         return None
-    return Preprocessing(size=(shape[2], shape[3]), channels=shape[1])
+    # The usual place of the channels first: networks take [c, h, w], cameras give [h, w, c].
+    places = (3, 1) if model["inputs"][0]["type"] == UINT8_INPUT else (1, 3)
+    place = next((place for place in places if shape[place] in (1, 3)), None)
+    if place is None:
+        return None
+    size = shape[1:3] if place == 3 else shape[2:4]
+    return Preprocessing(size=(size[0], size[1]), channels=shape[place])
 
 
 def images_from_data(
@@ -106,8 +123,9 @@ def images_from_data(
     for variant in variants:
         if variant.preprocessing is None:
             raise BenchError(
-                f"{variant.name}: expected one input [batch, 1 or 3, height, width] for --data, "
-                "found another; leave --data out to measure its latency alone"
+                f"{variant.name}: expected one input [batch, 1 or 3, height, width] or "
+                "[batch, height, width, 1 or 3] for --data, found another; leave --data out to "
+                "measure its latency alone"
             )
     dataset: Dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     if len(dataset.test) == 0:
@@ -133,9 +151,11 @@ def _assumptions(variants: Sequence[Variant], described: Described, dataset: Dat
         said = described[variant.name]["metadata"]
         if PREPROCESSING not in said and variant.preprocessing is not None:
             height, width = variant.preprocessing.size
+            frames = described[variant.name]["inputs"][0]["type"] == UINT8_INPUT
+            assumed = "the pixels as they are" if frames else "(x - 128) / 64"
             notes.append(
                 f"{variant.name}: the file does not say how images become its input; "
-                f"(x - 128) / 64 at {height} x {width} px was assumed"
+                f"{assumed} at {height} x {width} px was assumed"
             )
         if CLASSES in said and _read_entry(variant.path, said, CLASSES) != list(dataset.classes):
             notes.append(

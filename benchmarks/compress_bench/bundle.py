@@ -12,8 +12,9 @@ import numpy as np
 
 from compress.artifacts import BUNDLE, read_json, verify_sha256
 from compress.errors import ArtifactError, BenchError, UsageError
-from compress.preprocess import Preprocessing
+from compress.preprocess import Preprocessing, channels_last
 from compress.suggest import did_you_mean
+from compress_bench.answers import output_kind
 from compress_bench.evidence import TestImages, Variant
 
 REMEDY = "run compress export again with --force"
@@ -106,7 +107,8 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
     bundle = _read_bundle(folder)
     classes = tuple(_get(bundle, "classes", folder))
     variants = tuple(
-        _bundle_variant(folder, name, entry) for name, entry in _variants(bundle, folder).items()
+        _bundle_variant(folder, name, entry, described[name])
+        for name, entry in _variants(bundle, folder).items()
     )
     for variant in variants:
         check_fit(variant, described[variant.name], classes, "bundle.json")
@@ -184,8 +186,11 @@ def _member(folder: Path, name: Any) -> Path:
     return folder / name
 
 
-def _bundle_variant(folder: Path, name: str, entry: dict[str, Any]) -> Variant:
+def _bundle_variant(
+    folder: Path, name: str, entry: dict[str, Any], model: Mapping[str, Any]
+) -> Variant:
     path = _member(folder, _get(entry, "file", folder))
+    spec = read_preprocessing(_get(entry, "preprocessing", folder), folder / BUNDLE)
     return Variant(
         name=name,
         path=path,
@@ -195,7 +200,9 @@ def _bundle_variant(folder: Path, name: str, entry: dict[str, Any]) -> Variant:
         sha256=_get(entry, "sha256", folder),
         size_bytes=path.stat().st_size,
         parameters=_get(entry, "parameters", folder),
-        preprocessing=read_preprocessing(_get(entry, "preprocessing", folder), folder / BUNDLE),
+        preprocessing=spec,
+        channels_last=takes_channels_last(spec, model),
+        output=output_kind(model, str(path)),
         session=entry.get("session", {}),
     )
 
@@ -230,6 +237,14 @@ def _bundle_images(folder: Path, bundle: dict[str, Any], classes: tuple[str, ...
     return TestImages(reference, path, images, labels.astype(np.int64), classes)
 
 
+def takes_channels_last(spec: Preprocessing | None, model: Mapping[str, Any]) -> bool:
+    """Whether a model's input is [batch, height, width, c]; `model` is the runner's event."""
+    shapes = [value["shape"] for value in model["inputs"]]
+    if spec is None or [len(shape) for shape in shapes] != [4]:
+        return False
+    return channels_last(spec.channels, model["inputs"][0]["type"], shapes[0])
+
+
 def check_fit(
     variant: Variant, model: Mapping[str, Any], classes: Sequence[str], source: str
 ) -> None:
@@ -248,9 +263,14 @@ def check_fit(
     if spec is None or [len(value["shape"]) for value in model["inputs"]] != [4]:
         return
     shape = model["inputs"][0]["shape"]
-    wanted = (spec.channels, *spec.size)
+    wanted = input_shape(spec, last=variant.channels_last)
     if any(isinstance(n, int) and n != w for n, w in zip(shape[1:], wanted, strict=True)):
         raise BenchError(
             f"{variant.name}: expected input {list(wanted)} from its preprocessing, found "
             f"{shape[1:]}; {REMEDY}"
         )
+
+
+def input_shape(spec: Preprocessing, *, last: bool) -> tuple[int, int, int]:
+    """Sizes of an input after the batch: [height, width, c] if `last`, else [c, height, width]."""
+    return (*spec.size, spec.channels) if last else (spec.channels, *spec.size)

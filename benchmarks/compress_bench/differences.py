@@ -23,9 +23,9 @@ def disagreements(evidence: Evidence) -> list[dict[str, Any]]:
     if evidence.images is None or len(evidence.variants) < 2:
         return []
     student = _counterpart(evidence)
-    scores = {name: softmax(logits) for name, logits in evidence.logits.items()}
+    sure = {name: answers.confidence for name, answers in evidence.answers.items()}
     answers = {name: evidence.predictions(name) for name in evidence.variants}
-    surest = scores[evidence.reference].max(axis=1) * scores[student].max(axis=1)
+    surest = sure[evidence.reference] * sure[student]
     apart = np.flatnonzero(answers[evidence.reference] != answers[student])
     chosen = apart[np.argsort(-surest[apart], kind="stable")][:MOST]
     return [
@@ -33,7 +33,7 @@ def disagreements(evidence: Evidence) -> list[dict[str, Any]]:
             "index": int(index),
             "label": int(evidence.images.labels[index]),
             "predictions": {name: int(answer[index]) for name, answer in answers.items()},
-            "confidence": {name: float(score[index].max()) for name, score in scores.items()},
+            "confidence": {name: float(shares[index]) for name, shares in sure.items()},
             "png": png(evidence.images.images[index]),
         }
         for index in chosen
@@ -44,13 +44,6 @@ def _counterpart(evidence: Evidence) -> str:
     others = [v for v in evidence.variants.values() if v.name != evidence.reference]
     int8 = [v for v in others if v.role == "student_int8"]
     return (int8 or others)[-1].name
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Shares that sum to one: [N, classes] -> [N, classes]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
 def png(image: NDArray[np.uint8]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.preprocess import Preprocessing
+from compress_bench.answers import Answers
 from compress_bench.statistics import Resolution, Round, log_ratios, resolution
 
 COPY = "reference again"  # the A/A copy; no variant's name has a space
@@ -29,6 +30,8 @@ class Variant:
         size_bytes: of the file.
         parameters: number of weights, or None where the file does not say.
         preprocessing: how images become its input; None without image-shaped input.
+        channels_last: whether that input is [batch, height, width, c].
+        output: logits, scores or label; None where the file does not say.
         session: recommended onnxruntime settings.
     """
 
@@ -41,6 +44,8 @@ class Variant:
     size_bytes: int
     parameters: int | None
     preprocessing: Preprocessing | None
+    channels_last: bool = False
+    output: str | None = None
     session: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -114,7 +119,7 @@ class Evidence:
         latency: one entry per process.
         fresh: per variant, one entry per process.
         images: None where no images were given.
-        logits: float32 [N, classes] per variant; empty without images.
+        answers: of each variant to each image; empty without images.
     """
 
     reference: str
@@ -123,11 +128,11 @@ class Evidence:
     latency: tuple[LatencyProcess, ...]
     fresh: Mapping[str, tuple[FreshProcess, ...]]
     images: TestImages | None
-    logits: Mapping[str, NDArray[np.float32]]
+    answers: Mapping[str, Answers]
 
     def predictions(self, variant: str) -> NDArray[np.int64]:
-        """The class with the largest logit: int64 [N]."""
-        return np.asarray(self.logits[variant].argmax(axis=1), dtype=np.int64)
+        """The class that it names: int64 [N]."""
+        return self.answers[variant].labels
 
     def right(self, variant: str) -> NDArray[np.bool_]:
         """Whether each image's class was found: bool [N]."""

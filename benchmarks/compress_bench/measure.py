@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 import compress.preprocess
 from compress.errors import BenchError
+from compress_bench.answers import Answers, join, read_rows
+from compress_bench.bundle import input_shape
 from compress_bench.evidence import COPY, FreshProcess, LatencyProcess, TestImages, Variant
 from compress_bench.profiles import Profile
 
@@ -80,7 +82,7 @@ def _model(variant: Variant, name: str | None = None) -> dict[str, Any]:
         "variant": name or variant.name,
         "path": str(variant.path.resolve()),
         "session": dict(variant.session),
-        "shape": None if spec is None else [spec.channels, *spec.size],
+        "shape": None if spec is None else input_shape(spec, last=variant.channels_last),
         "preprocessing": None if spec is None else spec.to_dict(),
     }
 
@@ -208,8 +210,8 @@ def _not_finite(variant: Variant, given: str) -> BenchError:
 
 def predict(
     bed: Bed, variants: Sequence[Variant], images: TestImages, advance: Advance
-) -> dict[str, NDArray[np.float32]]:
-    """Logits of every variant for every test image, on the target: float32 [N, classes].
+) -> dict[str, Answers]:
+    """What every variant says of every test image, on the target.
 
     Raises:
         BenchError: the runner failed, the outputs are not finite or not one per class.
@@ -218,25 +220,36 @@ def predict(
         "evaluation": str(images.path.resolve()),
         "preprocess": str(Path(compress.preprocess.__file__)),
     }
-    parts: dict[str, list[NDArray[np.float32]]] = {variant.name: [] for variant in variants}
+    named = {variant.name: variant for variant in variants}
+    parts: dict[str, list[Answers]] = {name: [] for name in named}
     with closing(bed.target(job)) as events:
         for event in events:
-            if event["event"] == "logits":
-                values = np.frombuffer(base64.b64decode(event["float32"]), dtype="<f4")
-                parts[event["variant"]].append(values.reshape(event["shape"]))
-                advance(event["shape"][0])
-    logits = {name: np.concatenate(blocks) for name, blocks in parts.items()}
-    for variant in variants:
-        _check_logits(variant, logits[variant.name], images)
-    return logits
+            if event["event"] in ("logits", "labels"):
+                found = _read_answers(event, named[event["variant"]], images)
+                parts[event["variant"]].append(found)
+                advance(len(found.labels))
+    return {name: join(blocks) for name, blocks in parts.items()}
 
 
-def _check_logits(variant: Variant, logits: NDArray[np.float32], images: TestImages) -> None:
-    expected = (len(images.labels), len(images.classes))
-    if logits.shape != expected:
-        raise BenchError(
-            f"{variant.name}: expected {expected[1]} classes as in {images.reference}, "
-            f"found {logits.shape[1]} outputs; bench it with the data that it was trained on"
-        )
-    if not np.isfinite(logits).all():
+def _read_answers(event: Event, variant: Variant, images: TestImages) -> Answers:
+    """One event's answers: rows of logits or scores, or labels with their scores."""
+    values = np.frombuffer(base64.b64decode(event["float32"]), dtype="<f4")
+    if not np.isfinite(values).all():
         raise _not_finite(variant, "the test images")
+    classes = len(images.classes)
+    if event["event"] == "logits":
+        rows = values.reshape(event["shape"])
+        if rows.shape[1] != classes:
+            raise _other_classes(variant, f"{rows.shape[1]} outputs", images)
+        return read_rows(rows, variant.output)
+    labels = np.asarray(event["labels"], dtype=np.int64)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise _other_classes(variant, f"labels from {labels.min()} to {labels.max()}", images)
+    return Answers(labels, values.astype(np.float64))
+
+
+def _other_classes(variant: Variant, found: str, images: TestImages) -> BenchError:
+    return BenchError(
+        f"{variant.name}: expected {len(images.classes)} classes as in {images.reference}, "
+        f"found {found}; bench it with the data that it was trained on"
+    )

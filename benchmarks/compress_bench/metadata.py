@@ -4,11 +4,13 @@ export writes it, bench and predict read it through onnxruntime.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from compress.artifacts import installed_versions
 from compress.errors import ArtifactError
 from compress.preprocess import Preprocessing
 
@@ -19,6 +21,12 @@ PARAMETERS = "compress.parameters"
 NETWORK = "compress.network"
 PRECISION = "compress.precision"
 VERSION = "compress.version"
+INPUT = "compress.input"
+OUTPUT = "compress.output"
+METRICS = "compress.metrics"
+VERSIONS = "compress.versions"
+WEIGHTS_SHA256 = "compress.weights_sha256"
+MIN_RUNTIME = "compress.min_runtime"
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,16 @@ class ModelMetadata:
         classes: names in the order of the logits.
         parameters: learned values of the network before quantisation.
         network: the reference that built it.
+        input: float (normalised by whoever calls it) or uint8 (frames).
+        output: logits, scores, or label with its score.
     """
 
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     parameters: int
     network: str
+    input: str = "float"
+    output: str = "logits"
 
 
 @dataclass(frozen=True)
@@ -51,28 +63,52 @@ class DataOrigin:
     fingerprint: str
 
 
-def model_metadata(
+def model_metadata(  # noqa: PLR0913 - an entry each
     *,
     preprocessing: Preprocessing,
     classes: tuple[str, ...],
     parameters: int,
     network: str,
     data: DataOrigin | None,
+    input: str = "float",  # noqa: A002 - the flag's name
+    output: str = "logits",
+    metrics: Mapping[str, Any] | None = None,
+    weights_sha256: str | None = None,
+    min_runtime: str | None = None,
 ) -> dict[str, str]:
-    """The entries that go into an ONNX file's metadata_props; no path of this machine."""
+    """The entries that go into an ONNX file's metadata_props; no path of this machine.
+
+    Args:
+        preprocessing: see `ModelMetadata`, as for the next three.
+        classes: their names.
+        parameters: their number.
+        network: how it was named; the folder of a file is left out.
+        data: the images, or None without.
+        input: what the file takes: float or uint8.
+        output: what it gives: logits, scores or label.
+        metrics: what was measured, for JSON.
+        weights_sha256: of the weights that it was made from.
+        min_runtime: the oldest onnxruntime that reads it.
+    """
     entries = {
         PREPROCESSING: json.dumps(preprocessing.to_dict()),
         CLASSES: json.dumps(list(classes), ensure_ascii=False),
         PARAMETERS: str(parameters),
         NETWORK: without_folder(network),
         PRECISION: "float32",
+        INPUT: input,
+        OUTPUT: output,
         VERSION: metadata.version("edge-compress"),
+        VERSIONS: json.dumps(installed_versions()),
     }
     if data is not None:
         # Of a folder or a file its name: files are handed on.
         said = {"reference": Path(data.reference).name, "fingerprint": data.fingerprint}
         entries[DATA] = json.dumps(said, ensure_ascii=False)
-    return entries
+    if metrics is not None:
+        entries[METRICS] = json.dumps(dict(metrics), allow_nan=False)
+    known = {WEIGHTS_SHA256: weights_sha256, MIN_RUNTIME: min_runtime}
+    return entries | {key: value for key, value in known.items() if value is not None}
 
 
 def without_folder(reference: str) -> str:
@@ -102,6 +138,9 @@ def read_metadata(session: Any, *, subject: str) -> ModelMetadata:
             classes=tuple(json.loads(found[CLASSES])),
             parameters=int(found[PARAMETERS]),
             network=found[NETWORK],
+            # Files of before these two could be chosen say neither.
+            input=found.get(INPUT, "float"),
+            output=found.get(OUTPUT, "logits"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from compress.data.image import load_image
 from compress.errors import ArtifactError, BenchError, UsageError
-from compress.preprocess import preprocess
+from compress.preprocess import to_input
 from compress.suggest import did_you_mean
+from compress_bench.answers import softmax
 from compress_bench.bundle import REMEDY, read_variants, verify_file
 from compress_bench.metadata import ModelMetadata, read_metadata
 
@@ -55,7 +56,7 @@ def predict(
 
     Returns:
         Per image: {"image", "variant", "predictions": [{"label", "score"}, ...]}, scores in 0..1
-        (softmax of the logits), the largest first.
+        (softmax of the logits), the largest first; of a file that gives labels, one.
 
     Raises:
         ArtifactError: a file is missing, damaged, or not ours.
@@ -69,7 +70,7 @@ def predict(
         {
             "image": str(path),
             "variant": network.name,
-            "predictions": _rank(_scores(network, load_image(path)), network, top),
+            "predictions": _rank(network, load_image(path), top),
         }
         for path in image_paths
     ]
@@ -112,21 +113,34 @@ def _session(path: Path, threads: int) -> ort.InferenceSession:
         ) from error
 
 
-def _scores(network: _Network, image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Softmax of one image's logits: [classes]. `image` is uint8 [H, W, C]."""
-    inputs = preprocess(image[None], network.metadata.preprocessing)
-    (name,) = (value.name for value in network.session.get_inputs())
-    logits = np.asarray(network.session.run(None, {name: inputs})[0][0], dtype=np.float64)
-    if len(logits) != len(network.metadata.classes):
-        raise BenchError(
-            f"{network.name}: expected {len(network.metadata.classes)} logits, one a class of its "
-            f"metadata, found {len(logits)}; {REMEDY}"
-        )
-    shifted = np.exp(logits - logits.max())
-    return np.asarray(shifted / shifted.sum())
+def _rank(network: _Network, image: NDArray[np.uint8], top: int) -> list[dict[str, Any]]:
+    """The `top` classes of one image, uint8 [H, W, C], or the one that a file with labels names."""
+    classes = network.metadata.classes
+    (only,) = network.session.get_inputs()
+    inputs = to_input(image[None], network.metadata.preprocessing, only.type, only.shape)
+    if isinstance(only.shape[0], int):  # a fixed batch: the same image in each place
+        inputs = np.repeat(inputs, only.shape[0], axis=0)
+    first, *others = (output[0] for output in network.session.run(None, {only.name: inputs}))
+    if np.ndim(first) == 0:
+        found = {int(first): float(others[0])}
+    else:
+        found = _best(np.asarray(first, dtype=np.float32), network, top)
+    if not found.keys() <= set(range(len(classes))):
+        raise _misfit(network, f"label {max(found)}")
+    return [{"label": classes[i], "score": score} for i, score in found.items()]
 
 
-def _rank(scores: NDArray[np.float64], network: _Network, top: int) -> list[dict[str, Any]]:
-    """The `top` classes by score; equal ones in the order of the classes."""
+def _best(row: NDArray[np.float32], network: _Network, top: int) -> dict[int, float]:
+    """The `top` scores by class; equal ones in the order of the classes. `row` is [classes]."""
+    if len(row) != len(network.metadata.classes):
+        raise _misfit(network, f"{len(row)} {network.metadata.output}")
+    scores = row if network.metadata.output == "scores" else softmax(row[None])[0]
     best = np.argsort(-scores, kind="stable")[:top]
-    return [{"label": network.metadata.classes[i], "score": float(scores[i])} for i in best]
+    return {int(i): float(scores[i]) for i in best}
+
+
+def _misfit(network: _Network, found: str) -> BenchError:
+    return BenchError(
+        f"{network.name}: expected one of {len(network.metadata.classes)} classes as in its "
+        f"metadata, found {found}; {REMEDY}"
+    )

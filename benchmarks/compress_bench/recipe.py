@@ -132,11 +132,11 @@ def _measure(
     bed: measure.Bed, found: bundle.Subjects, progress: Progress
 ) -> tuple[Evidence, tuple[str, ...]]:
     """Predictions first: a broken network is found before its time is taken."""
-    logits, variants, profile = {}, found.variants, bed.profile
+    answers, variants, profile = {}, found.variants, bed.profile
     if found.images is not None:
         total = len(variants) * len(found.images.labels)
         with progress.task("predicting test images", total=total) as advance:
-            logits = measure.predict(bed, variants, found.images, advance)
+            answers = measure.predict(bed, variants, found.images, advance)
     with progress.task("memory, cold start", total=len(variants) * profile.fresh) as advance:
         fresh = measure.measure_fresh(bed, variants, advance)
     with progress.task("latency", total=profile.processes * profile.rounds) as advance:
@@ -148,7 +148,7 @@ def _measure(
         latency=latency,
         fresh=fresh,
         images=found.images,
-        logits=logits,
+        answers=answers,
     )
     return evidence, notes
 
@@ -184,6 +184,7 @@ def _report_variant(evidence: Evidence, name: str) -> dict[str, Any]:
         "file": variant.path.name,
         "network": variant.network,
         "precision": variant.precision,
+        "output": variant.output,
         "sha256": variant.sha256,
         "session": dict(variant.session),
     }

@@ -17,7 +17,6 @@ import platform
 import random
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -29,7 +28,12 @@ MEMORY_RUNS = 10  # the arena has its final size after two
 PREDICT_BATCH = 64
 LINE_ROWS = 1024  # rows of logits in one event
 
-_DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(float16)": "float16"}
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+}
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "armv7l": 364}
 # A Raspberry Pi's firmware; bits 0 to 3 say what happens now: under-voltage, capped, throttled,
 # soft temperature limit.
@@ -434,7 +438,7 @@ def all_finite(outputs: List[Any]) -> bool:
 
 
 def predict(job: Json, emit: Emit) -> None:
-    """Logits of each model for each image of an .npz, as base64 of little-endian float32."""
+    """What each model says of each image of an .npz, as it gives it: logits, scores or labels."""
     import numpy as np
 
     shared = load_module(job["preprocess"])
@@ -444,25 +448,26 @@ def predict(job: Json, emit: Emit) -> None:
         session = open_session(model, job, emit)
         emit({"event": "phase", "phase": "predicting", "variant": model["variant"]})
         spec = shared.Preprocessing.from_dict(model["preprocessing"])
+        (only,) = session.get_inputs()
+
+        def prepare(rows: Any, spec: Any = spec, only: Any = only) -> Any:
+            return shared.to_input(rows, spec, only.type, only.shape)
+
         for start in range(0, len(images), LINE_ROWS):
-            rows = images[start : start + LINE_ROWS]
-            logits = predict_rows(session, rows, partial(shared.preprocess, spec=spec))
-            emit(
-                {
-                    "event": "logits",
-                    "variant": model["variant"],
-                    "start": start,
-                    "shape": list(logits.shape),
-                    "float32": base64.b64encode(logits.astype("<f4").tobytes()).decode("ascii"),
-                }
-            )
+            outputs = predict_rows(session, images[start : start + LINE_ROWS], prepare)
+            emit(dict(answer_event(outputs), variant=model["variant"], start=start))
 
 
-def predict_rows(session: Any, images: Any, prepare: Callable[[Any], Any]) -> Any:
-    """Logits [N, classes] of uint8 images [N, H, W, C]; a fixed batch is padded and cut."""
+def predict_rows(session: Any, images: Any, prepare: Callable[[Any], Any]) -> List[Any]:
+    """Outputs for uint8 images [N, H, W, C]; a fixed batch is padded and cut.
+
+    Returns [logits or scores [N, classes]], or [labels [N], their scores [N]].
+    """
     import numpy as np
 
     (only,) = session.get_inputs()
+    outputs = session.get_outputs()
+    names = [value.name for value in outputs[: 2 if outputs[0].type == "tensor(int64)" else 1]]
     fixed = only.shape[0] if isinstance(only.shape[0], int) else None
     size = fixed or PREDICT_BATCH
     parts = []
@@ -471,12 +476,22 @@ def predict_rows(session: Any, images: Any, prepare: Callable[[Any], Any]) -> An
         count = len(batch)
         if fixed and count < fixed:
             batch = np.concatenate([batch, np.repeat(batch[:1], fixed - count, axis=0)])
-        output = session.run(None, {only.name: batch})[0]
-        parts.append(output[:count])
-    logits = np.concatenate(parts)
-    if logits.ndim != 2:
-        raise ValueError("expected output [batch, classes], found %s" % (list(logits.shape),))
-    return logits
+        parts.append([output[:count] for output in session.run(names, {only.name: batch})])
+    return [np.concatenate([part[i] for part in parts]) for i in range(len(names))]
+
+
+def answer_event(outputs: List[Any]) -> Json:
+    """Rows of logits or scores, or labels with scores; base64 of little-endian float32."""
+    axes = [output.ndim for output in outputs]
+    if axes not in ([2], [1, 1]):
+        raise ValueError(
+            "expected output [batch, classes], or label and score of [batch] each, found %s"
+            % [list(output.shape) for output in outputs]
+        )
+    values = base64.b64encode(outputs[-1].astype("<f4").tobytes()).decode("ascii")
+    if axes == [2]:
+        return {"event": "logits", "shape": list(outputs[0].shape), "float32": values}
+    return {"event": "labels", "labels": outputs[0].tolist(), "float32": values}
 
 
 def load_module(path: str) -> Any:
