@@ -94,18 +94,16 @@ def show_foresight(found: dict[str, Any], output: Output) -> None:
 
 
 def show_bundle(out: Path, output: Output) -> None:
-    """The files of a bundle, their accuracy on validation, and the advice."""
+    """The files of a bundle, what was proven of them, and the advice."""
     from compress.artifacts import BUNDLE, read_json
+    from compress.show_export import render_bundle
 
     bundle = read_json(out / BUNDLE, kind="bundle")
-    lines = [f"{out}:"]
-    for name, variant in bundle["variants"].items():
-        accuracy = variant["metrics"].get("validation", {}).get("accuracy")
-        words = "" if accuracy is None else f", {100 * accuracy:.2f} % right on validation"
-        lines.append(f"  {variant['file']} ({name}): {variant['size_bytes']:,} bytes{words}")
-    lines += [f"  {sentence}" for sentence in bundle.get("advice", [])]
-    content = {"bundle": str(out), "variants": bundle["variants"], "checks": bundle["checks"]}
-    show(output, content, "\n".join(lines))
+    keys = ("variants", "checks", "advice", "recommended")
+    if output.json:
+        write_json_line({"bundle": str(out), **{key: bundle.get(key) for key in keys}})
+    elif not output.quiet:
+        render_bundle(out, bundle, stdout())
 
 
 def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -> None:
