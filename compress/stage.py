@@ -48,6 +48,7 @@ _RESULTS = (
     "student.int8.onnx",
     "evaluation.npz",
     "golden.npz",
+    "calibration.npz",
     "report",
     _LEFTOVER,
 )
@@ -55,8 +56,8 @@ _FIRST_WRITE = ".writing-????????.yaml"  # of the recipe, before it has its name
 # Where the result goes, what it may replace, and what changes no number in it.
 _NOT_SETTINGS = ("out", "force", "workers", "checkpoint_every", "logits", "spot_check")
 _LAST = ("logits.json",)  # what says of which kind the other files are
-# What --force leaves, by command: logits that were kept for a student say themselves what they are.
-_SPARED = {"distill": ("logits",)}
+# What --force leaves, by command: it says itself what it was made from.
+_SPARED = {"distill": ("logits",), "export": ("calibration.npz",)}
 
 
 @dataclass(frozen=True, kw_only=True)

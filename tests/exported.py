@@ -17,8 +17,10 @@ from torch import nn
 import tiny
 from compress.models.checkpoint import LoadedModel
 from compress.preprocess import Preprocessing, preprocess
-from compress_export.calibration.minmax import collect
-from compress_export.convert import convert
+from compress_bench.metadata import model_metadata
+from compress_export.calibration import Ranges, find_ranges
+from compress_export.calibration._observe import observe
+from compress_export.convert import convert, count_parameters
 from compress_export.quantizers.static_qdq import activations, quantize
 
 SPEC = Preprocessing((16, 16), 1)
@@ -90,7 +92,18 @@ def folder() -> Path:
 def float_file() -> Path:
     """student.onnx alone in its folder."""
     path = folder() / "alone" / "student.onnx"
-    convert(loaded(trained()), path, opset=18)
+    path.parent.mkdir()
+    model = loaded(trained())
+    graph, _ = convert(model, opset=18)
+    said = model_metadata(
+        preprocessing=SPEC,
+        classes=model.classes,
+        parameters=count_parameters(model),
+        network=model.name,
+        data=None,
+    )
+    onnx.helper.set_model_props(graph, said)
+    onnx.save(graph, path)
     return path
 
 
@@ -104,11 +117,18 @@ def inputs(count: int = 48, seed: int = 2) -> np.ndarray:
     return preprocess(tiny.images(count, seed)[0], SPEC)
 
 
+def ranges(graph: onnx.ModelProto, batches: list[np.ndarray], method: str = "minmax") -> Ranges:
+    """Of the activations of a graph, on ready inputs."""
+    histograms = method != "minmax"
+    found = observe(graph, activations(graph), batches, threads=1, histograms=histograms)
+    return find_ranges(found, method)
+
+
 @functools.cache
 def int8_graph() -> onnx.ModelProto:
     graph = float_graph()
     batches = np.split(preprocess(tiny.images(96, 1)[0], SPEC), 4)
-    return quantize(graph, collect(graph, activations(graph), batches, threads=1))
+    return quantize(graph, ranges(graph, batches))
 
 
 @functools.cache

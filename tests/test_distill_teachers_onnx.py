@@ -289,7 +289,7 @@ def test_half_precision_files_are_run_as_they_are(tmp_path):
 
 
 def test_a_known_width_is_not_needed_where_one_output_has_classes(tmp_path):
-    session = open_session(case.File(outputs=("features",)).write(tmp_path / "e.onnx"), 1)
+    session = open_session(case.File(outputs=("features",)).write(tmp_path / "e.onnx"), 1, "e.onnx")
     signature = read_signature(session, "--teacher t")
     chosen = choose_output(session, signature, (16, 16), None, "--teacher t")
     assert (chosen.output, chosen.width, chosen.batch) == ("answer", 3, 0)

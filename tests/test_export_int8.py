@@ -13,11 +13,10 @@ from onnx import helper, numpy_helper
 
 import exported
 import tiny
-from compress.errors import ExportError, UsageError
+from compress.errors import ExportError
 from compress.preprocess import preprocess
-from compress_export.calibration import list_methods, load_method
-from compress_export.calibration.minmax import collect
-from compress_export.census import take_census
+from compress_export.proof.bias import audit_bias
+from compress_export.proof.census import take_census
 from compress_export.quantizers.pair_safe import (
     Weight,
     count_saturating_pairs,
@@ -25,7 +24,7 @@ from compress_export.quantizers.pair_safe import (
     refuse_saturation,
     weights_of,
 )
-from compress_export.quantizers.static_qdq import activations, quantize
+from compress_export.quantizers.static_qdq import quantize
 from compress_export.session import (
     AS_WRITTEN,
     open_session,
@@ -90,8 +89,8 @@ def test_a_float_island_is_counted_and_named(tmp_path):
     graph.graph.node.insert(list(graph.graph.node).index(pool), island)
     pool.input[0] = "island"
     graph = onnx.shape_inference.infer_shapes(graph)
-    ranges = collect(graph, activations(graph), [exported.inputs()], 1)
-    onnx.save(quantize(graph, ranges), tmp_path / "island.onnx")
+    quantized = quantize(graph, exported.ranges(graph, [exported.inputs()]))
+    onnx.save(quantized, tmp_path / "island.onnx")
     census = take_census(tmp_path / "island.onnx")
     assert census.integer_convolutions == census.convolutions == 4
     assert sum(census.float_operators.values()) > 0
@@ -120,7 +119,7 @@ def test_the_fused_graph_is_within_one_output_step_of_the_written_one():
 def test_the_same_ranges_give_the_same_bytes():
     graph = exported.float_graph()
     batches = np.split(preprocess(tiny.images(96, 1)[0], exported.SPEC), 4)
-    again = quantize(graph, collect(graph, activations(graph), batches, threads=1))
+    again = quantize(graph, exported.ranges(graph, batches))
     assert again.SerializeToString(deterministic=True) == exported.int8_graph().SerializeToString(
         deterministic=True
     )
@@ -129,13 +128,13 @@ def test_the_same_ranges_give_the_same_bytes():
 def test_the_file_keeps_what_it_says_of_itself_and_no_note_of_the_library():
     before = {p.key: p.value for p in exported.float_graph().metadata_props}
     after = {p.key: p.value for p in exported.int8_graph().metadata_props}
-    assert after == before | {"compress.precision": "int8"}
+    assert after == before
 
 
 def test_quantising_says_nothing_and_leaves_the_log_level(capfd, caplog):
     level = logging.getLogger().level
     graph = exported.float_graph()
-    quantize(graph, collect(graph, activations(graph), [exported.inputs(4)], 1))
+    quantize(graph, exported.ranges(graph, [exported.inputs(4)]))
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
     assert logging.getLogger().level == level
@@ -218,60 +217,6 @@ def test_only_true_depthwise_convolutions_are_exempt():
     assert exempt["depthwise.0.weight"]
 
 
-# -------------------------------------------------------------------------------- calibration
-
-
-@pytest.mark.parametrize("method", list_methods())
-def test_ranges_do_not_depend_on_how_images_are_batched(method):
-    graph = exported.float_graph()
-    images = exported.inputs(12)
-    whole = load_method(method)(graph, activations(graph), [images], 1)
-    parts = load_method(method)(graph, activations(graph), np.split(images, 6), 1)
-    assert whole.keys() == parts.keys() == set(activations(graph))
-    for name, (low, high) in whole.items():
-        assert low <= high
-        np.testing.assert_allclose(parts[name], (low, high), rtol=1e-5, atol=1e-6)
-
-
-def test_minmax_finds_the_extremes_that_torch_computes():
-    graph = exported.float_graph()
-    images = exported.inputs(12)
-    ranges = collect(graph, activations(graph), np.split(images, 3), 1)
-    logits = run_logits(_session(exported.float_file()), images)
-    assert ranges["input"] == (images.min(), images.max())
-    np.testing.assert_allclose(ranges["logits"], (logits.min(), logits.max()), rtol=1e-5)
-
-
-def test_the_network_is_not_changed_by_calibration():
-    graph = exported.float_graph()
-    before = graph.SerializeToString(deterministic=True)
-    collect(graph, activations(graph), [exported.inputs(2)], 1)
-    assert graph.SerializeToString(deterministic=True) == before
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_value_that_is_not_finite_is_refused_with_its_tensor(bad):
-    graph = onnx.ModelProto()
-    graph.CopyFrom(exported.float_graph())
-    bias = next(t for t in graph.graph.initializer if t.name == "head.bias")
-    values = numpy_helper.to_array(bias).copy()
-    values[0] = bad
-    bias.CopyFrom(numpy_helper.from_array(values, bias.name))
-    with pytest.raises(ExportError, match="found NaN or infinity in logits"):
-        collect(graph, activations(graph), np.split(exported.inputs(4), 2), 1)
-
-
-def test_calibration_without_images_is_refused():
-    graph = exported.float_graph()
-    with pytest.raises(ExportError, match="at least one training image"):
-        collect(graph, activations(graph), [], 1)
-
-
-def test_an_unknown_method_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="expected one of minmax"):
-        load_method("median")
-
-
 def test_a_file_whose_pairs_can_overflow_is_never_written():
     """100 and 100 are next to each other: 255 * 200 is more than 32767."""
     weight = np.array([[100], [100], [-100]], np.int8)
@@ -290,3 +235,31 @@ def test_a_file_whose_pairs_can_overflow_is_never_written():
     with pytest.raises(ExportError, match=r"student\.int8\.onnx: .* found 1 adjacent pairs"):
         refuse_saturation(pairs, subject="student.int8.onnx")
     refuse_saturation(0, subject="student.int8.onnx")
+
+
+# -------------------------------------------------------------------------------- 32-bit sums
+
+TINY_WEIGHTS = """
+<ir_version: 8, opset_import: ["" : 18]>
+main (float[batch, 64, 8, 8] input) => (float[batch, 8, 8, 8] logits)
+<float[8, 64, 3, 3] w, float[8] b> { logits = Conv <pads = [1, 1, 1, 1]> (input, w, b) }
+"""
+
+
+def test_a_large_bias_beside_tiny_weights_leaves_room_for_the_sum():
+    """Left to the library the bias fills all 32 bits, and each sum wraps around: 254 steps off."""
+    graph = onnx.parser.parse_model(TINY_WEIGHTS)
+    rng = np.random.default_rng(0)
+    tensors = {"w": rng.normal(0, 1e-5, (8, 64, 3, 3)), "b": np.linspace(1.33, 5.3, 8)}
+    for name, values in tensors.items():
+        graph.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+    images = rng.uniform(0, 255, (4, 64, 8, 8)).astype(np.float32)
+    quantized = quantize(graph, exported.ranges(graph, [images]))
+    assert audit_bias(quantized, graph).total("overflowing_sums") == 0
+    options = session_options(1)
+    exact, found = (
+        run_logits(open_session(g, options, subject="tiny weights"), images)
+        for g in (graph, quantized)
+    )
+    steps = {t.name: numpy_helper.to_array(t) for t in quantized.graph.initializer}
+    assert np.abs(exact - found).max() <= 1.01 * float(steps["logits_scale"])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -65,15 +66,14 @@ def _found(tmp_path: Path, data, teacher):
     return find_subjects(str(student), Export(), Network(), RUN, SILENT)
 
 
-def _answers(model) -> torch.Tensor:
-    with torch.no_grad():
-        return model.module(torch.from_numpy(preprocess(case.views().pixels, model.preprocessing)))
+def _answers(source) -> torch.Tensor:
+    return torch.from_numpy(source.answer(case.views().pixels))
 
 
 def test_a_teacher_of_another_order_is_exported_in_the_datas_order(tmp_path, data):
     folder = case.checkpoint(tmp_path / "teacher", data, classes=("blank", "bars", "columns"))
     subjects = _found(tmp_path, data, case.load(folder, data=data))
-    model = subjects.models["teacher"]
+    model = subjects.sources["teacher"]
     assert model.classes == tiny.CLASSES
     assert torch.allclose(_answers(model), case.reference_logits(), atol=1e-4)
     assert subjects.notes == ()
@@ -93,8 +93,8 @@ def test_a_teacher_with_a_softmax_and_merged_classes_is_one_onnx_file(tmp_path, 
         class_map=mapped,
     )
     model = rebuild_network(teacher_record(teacher), two)
-    convert(model, tmp_path / "teacher.onnx", opset=18)
-    session = ort.InferenceSession(str(tmp_path / "teacher.onnx"))
+    graph, _ = convert(model, opset=18)
+    session = ort.InferenceSession(graph.SerializeToString())
     inputs = preprocess(case.views(5).pixels, model.preprocessing)
     (found,) = session.run(None, {"input": inputs})
     soft = case.reference_logits(5).softmax(1)
@@ -112,30 +112,45 @@ def test_a_foreign_teacher_is_rebuilt_with_its_own_number_of_classes(tmp_path, d
         teacher_classes=names,
     )
     names.unlink()  # the manifest knows it
-    model = _found(tmp_path, data, teacher).models["teacher"]
+    model = _found(tmp_path, data, teacher).sources["teacher"]
     assert torch.allclose(_answers(model), case.reference_logits(), atol=1e-4)
 
 
 def test_of_several_teachers_none_is_exported_and_that_is_said(tmp_path, data):
     pair = [case.checkpoint(tmp_path / name, data) for name in ("first", "second")]
     subjects = _found(tmp_path, data, case.load(*pair, data=data))
-    assert list(subjects.models) == ["student"]
+    assert list(subjects.sources) == ["student"]
     assert "give --teacher FOLDER to put one beside it" in subjects.notes[0]
 
 
 def test_a_note_is_left_to_the_advice_and_not_said_twice(tmp_path, data):
-    file = case.File().write(tmp_path / "edges.onnx")
-    student, said = _student(tmp_path / "student", data, case.load(file, data=data)), case.Said()
+    pair = [case.checkpoint(tmp_path / name, data) for name in ("first", "second")]
+    student, said = _student(tmp_path / "student", data, case.load(*pair, data=data)), case.Said()
     subjects = find_subjects(str(student), Export(), Network(), RUN, said)
     assert len(subjects.notes) == 1
     assert said.sentences == []
 
 
-def test_an_onnx_teacher_is_left_out_and_that_is_said(tmp_path, data):
+def test_an_onnx_teacher_stands_beside_its_student(tmp_path, data):
     file = case.File().write(tmp_path / "edges.onnx")
-    subjects = _found(tmp_path, data, case.load(file, data=data))
-    assert list(subjects.models) == ["student"]
-    assert "edges.onnx, which is not one torch network" in subjects.notes[0]
+    taught = case.load(file, data=data)
+    source = _found(tmp_path, data, taught).sources["teacher"]
+    assert source.name == "edges.onnx"
+    expected = taught.network.outputs(case.views().pixels)
+    assert torch.allclose(_answers(source), expected, atol=1e-5)
+
+
+def test_an_onnx_teacher_that_changed_or_went_is_refused(tmp_path, data):
+    file = case.File().write(tmp_path / "edges.onnx")
+    student = _student(tmp_path / "student", data, case.load(file, data=data))
+    graph = onnx.load(file)
+    graph.doc_string = "another one"
+    onnx.save(graph, file)
+    with pytest.raises(ExportError, match="the file has changed since it taught"):
+        find_subjects(str(student), Export(), Network(), RUN, SILENT)
+    file.unlink()
+    with pytest.raises(ExportError, match="expected it where it was when it taught"):
+        find_subjects(str(student), Export(), Network(), RUN, SILENT)
 
 
 def test_weights_that_changed_since_are_refused(tmp_path, data):

@@ -11,6 +11,9 @@ WHEN_NAMED = (
     "test_distillation_methods.py",
     "test_distillation_speed.py",
     "test_flat_memory.py",
+    "test_calibration_cost.py",
+    "test_quantization_accuracy.py",
+    "test_quantization_speed.py",
 )
 
 # Before any test imports onnxruntime: its Linux wheels record telemetry.

@@ -1,8 +1,16 @@
 """What export writes."""
 
+import re
 from dataclasses import dataclass
+from math import isfinite
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
+
+from compress.settings.expect import expect
+
+InputKind = Literal["float", "uint8"]
+OutputKind = Literal["logits", "scores", "label"]
 
 
 @Parameter(name="*")
@@ -14,14 +22,51 @@ class Export:
         onnx: Write ONNX (the only format so far).
         int8: Also write a statically quantised file.
         teacher: Teacher to put beside the student; none for no teacher [the one in its manifest].
+        calibration: How ranges of activations are found: auto tries all on validation; minmax,
+            moving_average, percentile, mse or entropy.
         calibration_images: Training images that set the ranges of activations.
-        opset: ONNX operator set.
         max_drop: Points of validation accuracy that int8 may cost before it is advised against.
+        input: What the files take: float (normalised, NCHW) or uint8 (a camera's NHWC frame).
+        output: What the files give: logits, scores (softmax), or label with its score.
+        min_runtime: Oldest onnxruntime that is to load the files, as 1.16.
+        opset: ONNX operator set [18, or the newest that --min-runtime reads].
+        batch_size: Images an inference, fixed in the files; any number if not given.
+        latency: Time float32 and int8 in turns, and look which layers cost what.
+        mean: Normalisation's mean per channel of an ONNX file that does not say it, in 0 to 255.
+        scale: Its divisor per channel, in 0 to 255.
     """
 
     onnx: bool = True
     int8: bool = False
     teacher: str | None = None
+    calibration: str = "auto"
     calibration_images: int = 512
-    opset: int = 18
     max_drop: float = 1.0
+    input: InputKind = "float"
+    output: OutputKind = "logits"
+    min_runtime: str | None = None
+    opset: int | None = None
+    batch_size: int | None = None
+    latency: bool = True
+    mean: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
+    scale: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
+
+    def check(self) -> None:
+        """Refuse numbers that no export can use, before anything is loaded.
+
+        Raises:
+            UsageError: names the flag, what it takes and what it was given.
+        """
+        images, drop, batch = self.calibration_images, self.max_drop, self.batch_size
+        expect("calibration_images", images, images >= 1, "1 or more")
+        expect("max_drop", drop, isfinite(drop) and drop >= 0, "0 points or more")
+        expect("batch_size", batch, batch is None or batch >= 1, "1 or more")
+        runtime = self.min_runtime
+        known = runtime is None or re.fullmatch(r"1\.\d+(\.\d+)?", runtime)
+        expect("min_runtime", runtime, bool(known), "a version of onnxruntime such as 1.16")
+        for name in ("mean", "scale"):
+            value = getattr(self, name)
+            usable = value is None or (len(value) in (1, 3) and all(map(isfinite, value)))
+            expect(name, value, usable, "one number or three")
+        scale = self.scale
+        expect("scale", scale, scale is None or min(scale) > 0, "numbers above 0")

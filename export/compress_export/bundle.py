@@ -7,10 +7,9 @@ from typing import Any
 
 from compress.artifacts import BUNDLE, header, sha256_file, write_json
 from compress.data.dataset import Dataset
-from compress.models.checkpoint import LoadedModel
 from compress_bench.metadata import without_folder
-from compress_export.convert import count_parameters
 from compress_export.evaluation import EVALUATION, GOLDEN
+from compress_export.sources import Source
 
 TEACHER, STUDENT, BASELINE, STUDENT_INT8 = "teacher", "student", "baseline", "student_int8"
 
@@ -23,15 +22,32 @@ class Variant:
         role: teacher, student, baseline (the student without teacher) or student_int8.
         file: name inside the bundle.
         precision: float32 or int8.
-        model: the network it was made from.
+        source: the network it was made from.
         validation: accuracy on the validation split and the number of its images.
     """
 
     role: str
     file: str
     precision: str
-    model: LoadedModel
+    source: Source
     validation: Mapping[str, float | int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What an export found out.
+
+    Attributes:
+        checks: what was proven, by topic.
+        advice: sentences that the user should know before a file is deployed.
+        recommended: the variant to deploy, on this machine's evidence.
+        reason: for it, in a phrase; empty where there is no choice.
+    """
+
+    checks: Mapping[str, Any]
+    advice: Sequence[str]
+    recommended: str
+    reason: str
 
 
 def write_bundle(
@@ -39,8 +55,7 @@ def write_bundle(
     *,
     dataset: Dataset,
     variants: Sequence[Variant],
-    checks: Mapping[str, Any],
-    advice: Sequence[str],
+    findings: Findings,
     provenance: Mapping[str, Any],
 ) -> None:
     """Write bundle.json, last: it says that every other file is whole."""
@@ -54,12 +69,13 @@ def write_bundle(
         "evaluation": _file(folder, EVALUATION),
         "golden": _file(folder, GOLDEN),
         "history": {
-            variant.role: list(variant.model.manifest["history"])
+            variant.role: list(variant.source.history)
             for variant in variants
-            if variant.precision == "float32" and variant.model.manifest.get("history")
+            if variant.precision == "float32" and variant.source.history
         },
-        "checks": dict(checks),
-        "advice": list(advice),
+        "checks": dict(findings.checks),
+        "advice": list(findings.advice),
+        "recommended": {"variant": findings.recommended, "reason": findings.reason},
         "provenance": dict(provenance),
     }
     write_json(folder / BUNDLE, content)
@@ -72,9 +88,9 @@ def _describe(folder: Path, variant: Variant) -> dict[str, Any]:
         "precision": variant.precision,
         "sha256": sha256_file(folder / variant.file),
         "size_bytes": (folder / variant.file).stat().st_size,
-        "parameters": count_parameters(variant.model),
-        "network": without_folder(variant.model.name),
-        "preprocessing": variant.model.preprocessing.to_dict(),
+        "parameters": variant.source.parameters,
+        "network": without_folder(variant.source.name),
+        "preprocessing": variant.source.preprocessing.to_dict(),
         "metrics": {"validation": dict(variant.validation)},
         "session": {},
     }

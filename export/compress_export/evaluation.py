@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from compress.artifacts import write_with
 from compress.data.dataset import Split
-from compress.preprocess import Preprocessing, preprocess
+from compress.preprocess import Preprocessing
 from compress.progress import SILENT, Progress
 from compress_bench.evaluation_set import batches
-from compress_export.session import run_logits
+from compress_export.session import feed, run_images
 
 EVALUATION = "evaluation.npz"
 GOLDEN = "golden.npz"
 
 GOLDEN_IMAGES = 4
+OUTPUTS = ("logits", "scores", "label", "score")  # names that our files give theirs
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,32 @@ class View:
     size: tuple[int, int]
     preprocessing: Preprocessing
 
-    def inputs(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Images `indices` as network input, float32 [B, c, h, w]."""
+    def pixels(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Images `indices` before preprocessing, uint8 [B, H, W, C]."""
         return np.concatenate([self._read(part) for part in self.batches(indices)])
 
-    def _read(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        pixels = self.split.images.batch(indices, self.size)
-        return np.asarray(preprocess(pixels, self.preprocessing), dtype=np.float32)
+    def _read(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.asarray(self.split.images.batch(indices, self.size), dtype=np.uint8)
 
     def batches(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Cut indices, int64 [N], into batches whose pixels and activations fit the memory."""
         return batches(indices, self.size, self.preprocessing.size)
 
-
-def view_logits(
-    session: ort.InferenceSession, view: View, title: str, progress: Progress = SILENT
-) -> NDArray[np.float32]:
-    """What an ONNX file answers on a whole split, float32 [N, classes]."""
-    parts = []
-    with progress.task(title, total=len(view.split)) as advance:
-        for indices in view.batches(np.arange(len(view.split))):
-            parts.append(run_logits(session, view.inputs(indices)))
-            advance(len(indices))
-    return np.concatenate(parts)
+    def logits(
+        self,
+        session: ort.InferenceSession,
+        title: str,
+        progress: Progress = SILENT,
+        indices: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
+        """What a network answers on images `indices`, all of them if None: [N, classes]."""
+        chosen = np.arange(len(self.split)) if indices is None else indices
+        parts = []
+        with progress.task(title, total=len(chosen)) as advance:
+            for part in self.batches(chosen):
+                parts.append(run_images(session, self._read(part), self.preprocessing))
+                advance(len(part))
+        return np.concatenate(parts)
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float | int]:
@@ -86,17 +90,41 @@ def write_evaluation(
     _write_arrays(folder / EVALUATION, arrays)
 
 
-def write_golden(folder: Path, golden: dict[str, NDArray[np.float32]]) -> None:
-    """Write a few inputs and logits per variant, for whoever writes the C++ or Android side."""
+def write_golden(folder: Path, golden: Mapping[str, NDArray[Any]]) -> None:
+    """Write a few inputs and outputs per variant, for whoever writes the C++ or Android side."""
     _write_arrays(folder / GOLDEN, golden)
 
 
 def golden_arrays(
-    variant: str, session: ort.InferenceSession, inputs: NDArray[np.float32]
-) -> dict[str, NDArray[np.float32]]:
-    """One variant's part of golden.npz, answered image by image as a board would."""
-    logits = np.concatenate([run_logits(session, inputs[i : i + 1]) for i in range(len(inputs))])
-    return {f"{variant}.input": inputs, f"{variant}.logits": logits}
+    variant: str,
+    session: ort.InferenceSession,
+    images: NDArray[np.uint8],
+    spec: Preprocessing,
+) -> dict[str, NDArray[Any]]:
+    """One variant's part of golden.npz, answered as a board would, a batch of the file's at a time.
+
+    Args:
+        variant: prefix of the names: VARIANT.input, and VARIANT.logits or what its outputs are.
+        session: of its file.
+        images: uint8 [N, H, W, C]; those that do not fill a fixed batch are left out.
+        spec: what the network wants.
+    """
+    (only,) = session.get_inputs()
+    step = only.shape[0] if isinstance(only.shape[0], int) else 1
+    inputs = feed(session, np.resize(images, (max(step, len(images)), *images.shape[1:])), spec)
+    inputs = inputs[: len(inputs) // step * step]
+    parts = [
+        session.run(None, {only.name: inputs[start : start + step]})
+        for start in range(0, len(inputs), step)
+    ]
+    names = [value.name for value in session.get_outputs()]
+    found = {
+        name: np.concatenate(rows)
+        for name, rows in zip(names, zip(*parts, strict=True), strict=True)
+    }
+    if len(names) == 1 and names[0] not in OUTPUTS:  # a foreign file's own name for its logits
+        found = {"logits": found[names[0]]}
+    return {f"{variant}.input": inputs} | {f"{variant}.{n}": rows for n, rows in found.items()}
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from compress.errors import ExportError
+from compress.preprocess import Preprocessing, to_input
 
 _ERRORS_ONLY = 3  # onnxruntime's severity; its warnings speak of the machine, not of the network
 
@@ -29,9 +31,9 @@ def session_options(
 
 
 def open_session(
-    model: Path | bytes, options: ort.SessionOptions, *, subject: str
+    model: Path | bytes | onnx.ModelProto, options: ort.SessionOptions, *, subject: str
 ) -> ort.InferenceSession:
-    """Load a file, or its bytes, on the CPU.
+    """Load a file, its bytes or a graph, on the CPU.
 
     Args:
         model: the ONNX file.
@@ -41,7 +43,8 @@ def open_session(
     Raises:
         ExportError: onnxruntime refuses the graph.
     """
-    source = model if isinstance(model, bytes) else str(model)
+    source = str(model) if isinstance(model, Path) else model
+    source = source.SerializeToString() if isinstance(source, onnx.ModelProto) else source
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     # onnxruntime's exceptions share no base class but Exception.
@@ -52,11 +55,42 @@ def open_session(
         ) from error
 
 
-def run_logits(session: ort.InferenceSession, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One batch [B, c, h, w] through a network with one input and one output; [B, classes]."""
-    (name,) = (value.name for value in session.get_inputs())
-    (logits,) = session.run(None, {name: inputs})
-    return np.asarray(logits, dtype=np.float32)
+def feed(
+    session: ort.InferenceSession, images: NDArray[np.uint8], spec: Preprocessing
+) -> NDArray[np.generic]:
+    """Images [N, H, W, C] in the type and layout of a session's only input."""
+    (only,) = session.get_inputs()
+    return np.asarray(to_input(images, spec, only.type, only.shape))
+
+
+def run_images(
+    session: ort.InferenceSession, images: NDArray[np.uint8], spec: Preprocessing
+) -> NDArray[np.float32]:
+    """What a network says of images, by its first output; a fixed batch is filled up and cut.
+
+    Args:
+        session: one input, of images.
+        images: uint8 [N, H, W, C].
+        spec: what its images must go through.
+
+    Returns:
+        float32 [N, classes].
+    """
+    return run_logits(session, feed(session, images, spec))
+
+
+def run_logits(session: ort.InferenceSession, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+    """The first output of a network for ready inputs [N, ...]; [N, classes]."""
+    (only,) = session.get_inputs()
+    step = only.shape[0] if isinstance(only.shape[0], int) else len(inputs)
+    name = session.get_outputs()[0].name
+    parts = []
+    for start in range(0, len(inputs), max(1, step)):
+        batch = inputs[start : start + step]
+        filled = np.concatenate([batch, np.repeat(batch[-1:], step - len(batch), axis=0)])
+        (found,) = session.run([name], {only.name: np.ascontiguousarray(filled)})
+        parts.append(np.asarray(found[: len(batch)], dtype=np.float32))
+    return np.concatenate(parts)
 
 
 def _first_line(error: Exception) -> str:

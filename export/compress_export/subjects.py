@@ -21,9 +21,18 @@ from compress.progress import Progress
 from compress.settings import Export, Network, Run, Splitting, Teachers
 from compress.training.trainee import build_network
 from compress_export.bundle import BASELINE, STUDENT, TEACHER
+from compress_export.onnx_source import (
+    Reading,
+    is_plain,
+    read_onnx,
+    recorded_source,
+    teacher_source,
+)
+from compress_export.sources import Source, torch_source
 
 _NO_TEACHER = "none"
 _PRETRAINED = ("torchvision:", "timm:")
+_ONNX_ALONE = ("mean", "scale")  # of an ONNX file; others know their normalisation
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,12 @@ class Subjects:
     """What is exported.
 
     Attributes:
-        models: by role, in the order of the bundle: teacher, student, baseline.
+        sources: by role, in the order of the bundle: teacher, student, baseline.
         dataset: images for calibration, parity and evaluation.
         notes: what the user should know about them.
     """
 
-    models: Mapping[str, LoadedModel]
+    sources: Mapping[str, Source]
     dataset: Dataset
     notes: tuple[str, ...]
 
@@ -44,15 +53,18 @@ class Subjects:
 def find_subjects(
     subject: str, settings: Export, network: Network, run: Run, progress: Progress
 ) -> Subjects:
-    """Load the student from its folder or reference, and all that belongs to it.
+    """Load the student from its folder, reference or file, and all that belongs to it.
 
     Raises:
-        ExportError: an .onnx file, or a teacher that is not where the manifest says.
-        UsageError: flags for a network together with a checkpoint folder.
+        ExportError: an ONNX file that cannot be taken, or a teacher that is not where the
+            manifest says.
+        UsageError: flags that the subject cannot take.
         ModelError: no such folder or network, or other classes than the data's.
         ArtifactError: other images than those it was trained on, under the same name.
     """
-    _check_subject(subject, network)
+    _check_subject(subject, settings, network)
+    if _is_onnx(subject):
+        return _from_onnx(Path(subject), settings, network, run, progress)
     if Path(subject).is_dir():
         student = load_checkpoint(Path(subject))
         dataset, notes = _open_data(student, run, progress)
@@ -61,20 +73,46 @@ def find_subjects(
         dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
         student, notes = _load_foreign(subject, network, dataset, run)
         baseline = None
-    _check_classes(student, dataset)
+    _check_classes(student.name, student.classes, dataset)
     teacher, teacher_notes = _find_teacher(settings, student, dataset, run, progress)
+    return Subjects(
+        _by_role(teacher, torch_source(student), baseline), dataset, notes + teacher_notes
+    )
+
+
+def _from_onnx(
+    path: Path, settings: Export, network: Network, run: Run, progress: Progress
+) -> Subjects:
+    """A network that came as a file; its teacher only where one is named."""
+    dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+    reading = Reading(
+        size=network.input_size,
+        mean=settings.mean,
+        scale=settings.scale,
+        resize=run.resize,
+        threads=run.threads,
+    )
+    student, notes = read_onnx(path, dataset, reading)
+    named = settings.teacher not in (None, _NO_TEACHER)
+    teacher = _load_named(str(settings.teacher), dataset, run, progress) if named else None
+    return Subjects(_by_role(teacher, student, None), dataset, notes)
+
+
+def _by_role(teacher: Source | None, student: Source, baseline: Source | None) -> dict[str, Source]:
     found = {TEACHER: teacher, STUDENT: student, BASELINE: baseline}
-    models = {role: model for role, model in found.items() if model is not None}
-    return Subjects(models, dataset, notes + teacher_notes)
+    return {role: source for role, source in found.items() if source is not None}
 
 
-def _check_subject(subject: str, network: Network) -> None:
-    """Refuse what is neither a checkpoint nor a network, before any image is read."""
-    if subject.endswith(".onnx"):
-        raise ExportError(
-            f"{subject}: expected a checkpoint folder or a torch network, found an ONNX file; "
-            "quantising a foreign ONNX file is not supported yet"
-        )
+def _is_onnx(subject: str) -> bool:
+    return subject.endswith(".onnx") and not Path(subject).is_dir()
+
+
+def _check_subject(subject: str, settings: Export, network: Network) -> None:
+    """Refuse what is no network, and flags that it cannot take, before any image is read."""
+    if _is_onnx(subject):
+        _refuse_flags(network, ("input_size",), f"a torch network, found the file {subject}")
+        return
+    _refuse_flags(settings, _ONNX_ALONE, f"an ONNX file, found {subject}", all_but=False)
     if not Path(subject).is_dir():
         _check_network(subject)
         return
@@ -83,11 +121,19 @@ def _check_subject(subject: str, network: Network) -> None:
             f"{subject}: expected a checkpoint, found a folder without {MANIFEST}; "
             "its training may not be finished: give that command again"
         )
-    for flag in fields(Network):
-        if getattr(network, flag.name) != flag.default:
+    found = f"a network that is no checkpoint folder, found {subject}"
+    _refuse_flags(network, (), f"{found}, whose manifest says how it was built")
+
+
+def _refuse_flags(
+    settings: Export | Network, names: tuple[str, ...], expected: str, *, all_but: bool = True
+) -> None:
+    """Refuse flags that were given: those named, or all but those named."""
+    for flag in fields(settings):
+        concerned = (flag.name in names) != all_but
+        if concerned and getattr(settings, flag.name) != flag.default:
             raise UsageError(
-                f"--{flag.name.replace('_', '-')}: expected a network that is no checkpoint "
-                f"folder, found {subject}, whose manifest says how it was built; leave the flag out"
+                f"--{flag.name.replace('_', '-')}: expected {expected}; leave the flag out"
             )
 
 
@@ -158,15 +204,15 @@ def _load_foreign(
     return model, built.notes
 
 
-def _find_baseline(folder: Path, student: LoadedModel) -> LoadedModel | None:
+def _find_baseline(folder: Path, student: LoadedModel) -> Source | None:
     """The same student trained without a teacher, where there is one."""
     name = student.manifest.get("baseline")
-    return load_checkpoint(folder / name) if name else None
+    return torch_source(load_checkpoint(folder / name)) if name else None
 
 
 def _find_teacher(
     settings: Export, student: LoadedModel, dataset: Dataset, run: Run, progress: Progress
-) -> tuple[LoadedModel | None, tuple[str, ...]]:
+) -> tuple[Source | None, tuple[str, ...]]:
     """The teacher asked for, or the one in the student's manifest; notes where it is left out."""
     if settings.teacher == _NO_TEACHER:
         return None, ()
@@ -175,13 +221,35 @@ def _find_teacher(
     record = student.manifest.get("teacher")
     if record is None:
         return None, ()
+    if record.get("kind") == "onnx" and is_plain(record):
+        return _reopen_teacher(record, student, dataset, run), ()
     if not is_rebuildable(record):
         note = (
-            f"{student.name} was taught by {record['reference']}, which is not one torch network: "
-            "the bundle holds no teacher; give --teacher FOLDER to put one beside it"
+            f"{student.name} was taught by {record['reference']}, which is not one network "
+            "with the data's classes: the bundle holds no teacher; give --teacher FOLDER to put "
+            "one beside it"
         )
         return None, (note,)
-    return _rebuild_teacher(record, student, dataset), ()
+    return torch_source(_rebuild_teacher(record, student, dataset)), ()
+
+
+def _reopen_teacher(
+    record: Mapping[str, Any], student: LoadedModel, dataset: Dataset, run: Run
+) -> Source:
+    """The ONNX file of the manifest's "teacher" field."""
+    path = Path(record["reference"])
+    if not path.is_file():
+        raise ExportError(
+            f"teacher {path} of {student.name}: expected it where it was when it taught, found no "
+            "such file; give --teacher FILE.onnx, or --teacher none to leave it out"
+        )
+    source = recorded_source(record, dataset, run.threads)
+    if source.sha256 != record["sha256"]:
+        raise ExportError(
+            f"teacher {path} of {student.name}: the file has changed since it taught; give "
+            "--teacher FILE.onnx to compare with another one, or --teacher none"
+        )
+    return source
 
 
 def _rebuild_teacher(
@@ -203,20 +271,23 @@ def _rebuild_teacher(
     return teacher
 
 
-def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) -> LoadedModel:
+def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) -> Source:
     """The teacher that --teacher names."""
-    if not Path(reference).is_dir() and not reference.startswith(_PRETRAINED):
+    if not (Path(reference).is_dir() or _is_onnx(reference) or reference.startswith(_PRETRAINED)):
         raise UsageError(
-            f"--teacher {reference}: expected a checkpoint folder, torchvision:NAME or timm:NAME "
-            f"with weights of its own, or {_NO_TEACHER}"
+            f"--teacher {reference}: expected a checkpoint folder, an .onnx file, torchvision:NAME "
+            f"or timm:NAME with weights of its own, or {_NO_TEACHER}"
         )
-    return torch_model(load_teacher(Teachers(teacher=(reference,)), dataset, run, progress))
+    teacher = load_teacher(Teachers(teacher=(reference,)), dataset, run, progress)
+    if _is_onnx(reference):
+        return teacher_source(Path(reference), teacher)
+    return torch_source(torch_model(teacher))
 
 
-def _check_classes(model: LoadedModel, dataset: Dataset) -> None:
-    if model.classes != dataset.classes:
+def _check_classes(name: str, classes: tuple[str, ...], dataset: Dataset) -> None:
+    if classes != dataset.classes:
         raise ModelError(
-            f"{model.name}: expected the classes of {dataset.name} ({len(dataset.classes)}: "
-            f"{', '.join(dataset.classes[:5])}, …), found {len(model.classes)}: "
-            f"{', '.join(model.classes[:5])}, …; give the images it was trained on with --data"
+            f"{name}: expected the classes of {dataset.name} ({len(dataset.classes)}: "
+            f"{', '.join(dataset.classes[:5])}, …), found {len(classes)}: "
+            f"{', '.join(classes[:5])}, …; give the images it was trained on with --data"
         )

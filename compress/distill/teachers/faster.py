@@ -121,7 +121,7 @@ def _converted(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.onnx"
         path.write_bytes(graph.SerializeToString())
-        session = open_session(path, torch.get_num_threads())
+        session = open_session(path, torch.get_num_threads(), str(path))
     signature = read_signature(session, teacher.subject)
     signature = choose_output(session, signature, spec.size, None, teacher.subject)
     fast = replace(teacher, network=OnnxNetwork(session, signature, spec, "cpu"))

@@ -53,7 +53,7 @@ def load(request: Request) -> LiveTeacher:
     settings, path = request.settings, Path(request.reference)
     request.refuse_flags(_FLAGS, "a teacher that torch builds", "an ONNX file")
     subject = f"--teacher {request.reference}"
-    session = open_session(path, request.run.threads)
+    session = open_session(path, request.run.threads, subject)
     signature = read_signature(session, subject)
     size = choose_size(signature, settings.teacher_size, subject)
     said = session.get_modelmeta().custom_metadata_map
@@ -70,7 +70,7 @@ def load(request: Request) -> LiveTeacher:
         interpreter=Interpreter(settings.teacher_output, mapping).to(request.run.device),
         source={
             "kind": "onnx",
-            "sha256": _sha256(path),
+            "sha256": weights_digest(path),
             "read": signature.output,
         },
         found={"reference": str(path.resolve()), "folder": None, "weights": None},
@@ -121,7 +121,7 @@ def _check_images(name: str, said: Mapping[str, str], dataset: Dataset, progress
         )
 
 
-def _sha256(path: Path) -> str:
+def weights_digest(path: Path) -> str:
     """Of the file; where its weights lie beside it, of the digests of all."""
     parts = [sha256_file(part) for part in (path, *data_files(path))]
     return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()

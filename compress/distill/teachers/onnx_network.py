@@ -111,8 +111,13 @@ class OnnxNetwork:
         return OnnxNetwork(self.session, self.signature, preprocessing, str(self.device))
 
 
-def open_session(path: Path, threads: int | None) -> Any:
+def open_session(path: Path, threads: int | None, subject: str) -> Any:
     """Load a file on the CPU with `threads` threads, all cores if None.
+
+    Args:
+        path: the file.
+        threads: onnxruntime's.
+        subject: what errors call it.
 
     Raises:
         ModelError: no such file, or onnxruntime refuses it.
@@ -123,7 +128,7 @@ def open_session(path: Path, threads: int | None) -> Any:
 
     ort.disable_telemetry_events()
     if not path.is_file():
-        raise ModelError(f"--teacher {path}: expected an ONNX file, found no such file")
+        raise ModelError(f"{subject}: expected an ONNX file, found no such file")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
@@ -135,7 +140,7 @@ def open_session(path: Path, threads: int | None) -> Any:
     # onnxruntime's exceptions share no base class but Exception.
     except Exception as error:
         raise ModelError(
-            f"--teacher {path}: expected an ONNX file, and onnxruntime {ort.__version__} cannot "
+            f"{subject}: expected an ONNX file, and onnxruntime {ort.__version__} cannot "
             f"open it ({_line(error)}); export it again"
         ) from error
 

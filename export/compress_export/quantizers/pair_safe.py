@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from compress.errors import ExportError
 
 LARGEST_PAIR = 128
-_LARGEST_WEIGHT = 127
+LARGEST_WEIGHT = 127
 
 # w1/scale + w2/scale <= 127 leaves both roundings half a step each below 128.
 _ROUNDED_PAIR = LARGEST_PAIR - 1
@@ -47,6 +47,13 @@ class Weight:
         if self.values.ndim == 4:
             return self.values.transpose(0, 2, 3, 1).reshape(len(self.values), -1)
         return self.values if self.axis == 0 else self.values.T
+
+    def from_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values [O, K] in the order of `rows` back in the weight's own shape."""
+        if self.values.ndim == 4:
+            outputs, inputs, height, width = self.values.shape
+            return rows.reshape(outputs, height, width, inputs).transpose(0, 3, 1, 2)
+        return rows if self.axis == 0 else rows.T
 
 
 def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
@@ -93,10 +100,10 @@ def pair_safe_scales(weight: Weight) -> NDArray[np.float32]:
     A channel of zeros gets the scale of a weight of one; its bias still needs a scale.
     """
     rows = weight.rows().astype(np.float64)
-    needed = np.abs(rows).max(axis=1) / _LARGEST_WEIGHT
+    needed = np.abs(rows).max(axis=1) / LARGEST_WEIGHT
     if not weight.exempt and rows.shape[1] > 1:
         needed = np.maximum(needed, largest_pairs(rows) / _ROUNDED_PAIR)
-    needed[needed == 0] = 1 / _LARGEST_WEIGHT
+    needed[needed == 0] = 1 / LARGEST_WEIGHT
     # Rounded up, so that the division by the stored scale cannot exceed the bound.
     scales: NDArray[np.float32] = np.nextafter(needed.astype(np.float32), np.float32(np.inf))
     return scales

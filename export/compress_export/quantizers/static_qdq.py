@@ -8,17 +8,19 @@ graph; ranges and scales are ours.
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
-from compress_bench.metadata import PRECISION
 from compress_export.calibration import Ranges
-from compress_export.quantizers.pair_safe import pair_safe_scales, weights_of
+from compress_export.quantizers.pair_projection import SafeWeight, safe_weights
+from compress_export.quantizers.sharing import range_owners, spread_ranges
+from compress_export.quantizers.weight_scales import leave_room_for_biases
 
 # What onnxruntime's CPU provider computes in integers, or passes through, once it is fused.
 OPERATORS = (
@@ -53,8 +55,12 @@ _LIBRARY_NOTES = ("onnx.infer", "onnx.quant.pre_process")
 
 
 def activations(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the float tensors that a range is needed for, in the order of the graph."""
+    """Names of the float tensors that a range must be found for, in the order of the graph.
+
+    Of those that share one range only its owner is among them.
+    """
     graph = onnx.shape_inference.infer_shapes(model).graph  # a rewrite's tensors have no type yet
+    owners = range_owners(graph)
     floats = {
         value.name
         for value in (*graph.value_info, *graph.input, *graph.output)
@@ -62,37 +68,44 @@ def activations(model: onnx.ModelProto) -> tuple[str, ...]:
     }
     constants = {tensor.name for tensor in graph.initializer}
     found = {
-        name: None
+        owners.get(name, name): None
         for node in graph.node
         if node.op_type in OPERATORS
         for name in (*node.input, *node.output)
-        if name in floats and name not in constants
+        if name in floats and owners.get(name, name) in floats and name not in constants
     }
     return tuple(found)
 
 
-def quantize(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+def quantize(
+    model: onnx.ModelProto, ranges: Ranges, weights: Mapping[str, SafeWeight] | None = None
+) -> onnx.ModelProto:
     """Write the quantised form of a float32 network.
 
     Args:
         model: not changed.
         ranges: of each tensor in `activations(model)`.
+        weights: of `safe_weights(model)`, where they are known already.
 
     Returns:
         A graph with the same input, output and metadata.
     """
+    spread = spread_ranges(model.graph, ranges)
+    safe = leave_room_for_biases(model, weights or safe_weights(model), spread)
+    prepared = copy.deepcopy(model)
+    _replace_weights(prepared, safe)
     with _quiet_root_logger():
         writer = QDQQuantizer(
-            copy.deepcopy(model),
+            prepared,
             per_channel=True,
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=_tensors_data(ranges),
+            tensors_range=_tensors_data(spread),
             nodes_to_quantize=[],
             nodes_to_exclude=[],
             op_types_to_quantize=list(OPERATORS),
-            extra_options={"TensorQuantOverrides": _weight_overrides(model)},
+            extra_options={"TensorQuantOverrides": _weight_overrides(safe)},
         )
         quantized: onnx.ModelProto = writer.quantize_model()
         writer.model.topological_sort()  # it appends its nodes; ONNX wants them in order
@@ -105,6 +118,14 @@ def quantize(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
     return quantized
 
 
+def _replace_weights(model: onnx.ModelProto, weights: Mapping[str, SafeWeight]) -> None:
+    """Put the safe values, multiples of their scales, in the place of the trained ones."""
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            values = np.ascontiguousarray(weights[tensor.name].values, dtype=np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
 def _tensors_data(ranges: Ranges) -> TensorsData:
     return TensorsData(
         CalibrationMethod.MinMax,
@@ -112,16 +133,16 @@ def _tensors_data(ranges: Ranges) -> TensorsData:
     )
 
 
-def _weight_overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
+def _weight_overrides(weights: Mapping[str, SafeWeight]) -> dict[str, list[dict[str, Any]]]:
     """Our scale for each output channel of each weight, in the library's form."""
     overrides: dict[str, list[dict[str, Any]]] = {}
-    for weight in weights_of(model):
+    for name, safe in weights.items():
         channels: list[dict[str, Any]] = [
             {"scale": float(scale), "zero_point": 0, "quant_type": QuantType.QInt8}
-            for scale in pair_safe_scales(weight)
+            for scale in safe.scales
         ]
-        channels[0]["axis"] = weight.axis
-        overrides[weight.name] = channels
+        channels[0]["axis"] = safe.weight.axis
+        overrides[name] = channels
     return overrides
 
 
@@ -139,4 +160,4 @@ def _quiet_root_logger() -> Iterator[None]:
 
 def _update_metadata(model: onnx.ModelProto) -> None:
     kept = {p.key: p.value for p in model.metadata_props if p.key not in _LIBRARY_NOTES}
-    onnx.helper.set_model_props(model, kept | {PRECISION: "int8"})
+    onnx.helper.set_model_props(model, kept)

@@ -1,0 +1,103 @@
+"""The student in integers: ranges from training images, the quantised graph, and proof of both."""
+
+import copy
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress_bench.layers import layer_seconds
+from compress_export.bundle import STUDENT, STUDENT_INT8, Variant
+from compress_export.deliver import deliver
+from compress_export.evaluation import accuracy
+from compress_export.proof import proof_dict
+from compress_export.proof.bias import audit_bias, refuse_overflow
+from compress_export.proof.census import take_census
+from compress_export.proof.latency import race
+from compress_export.proof.quality import compare_quality
+from compress_export.quantizers.pair_projection import safe_weights
+from compress_export.quantizers.pair_safe import count_saturating_pairs, refuse_saturation
+from compress_export.quantizers.static_qdq import quantize
+from compress_export.ranges import Found, find_network_ranges
+from compress_export.rewrites import BEFORE_INT8, apply_rewrites
+from compress_export.session import feed
+from compress_export.sources import Source
+from compress_export.work import FILES, Result, Work
+
+_TIMED_THREADS = 1  # as bench does unless it is told otherwise: boards run one network a core
+_PROFILED_RUNS = 20
+
+
+def export_int8(work: Work, source: Source, float32: Result, teacher: Result | None) -> Result:
+    """Quantise the student, write its file, and prove what it is.
+
+    Args:
+        work: what is asked for.
+        source: the student.
+        float32: its float32 form, in its file already.
+        teacher: whose answers it is compared with too; None without one.
+
+    Raises:
+        ExportError: calibration images that give no finite ranges, or a fault of ours.
+    """
+    core = copy.deepcopy(float32.core)
+    rewrites = apply_rewrites(core, BEFORE_INT8)
+    weights = safe_weights(core)
+    found = find_network_ranges(work, source, core, float32, weights)
+    quantized = quantize(core, found.ranges, weights)
+    audit = audit_bias(quantized, core)
+    refuse_saturation(count_saturating_pairs(quantized), subject=FILES[STUDENT_INT8])
+    refuse_overflow(audit, subject=FILES[STUDENT_INT8])
+
+    view = work.view(work.dataset.validation, source.preprocessing)
+    logits = work.logits(STUDENT_INT8, quantized, view, "int8: evaluating")
+    variant = Variant(
+        role=STUDENT_INT8,
+        file=FILES[STUDENT_INT8],
+        precision="int8",
+        source=source,
+        validation=accuracy(logits, view.split.labels),
+    )
+    metrics = {"validation": variant.validation}
+    ends = deliver(work, STUDENT_INT8, quantized, source=source, precision="int8", metrics=metrics)
+    answers = teacher.logits if teacher else None
+    classes = work.dataset.classes
+    quality = compare_quality(float32.logits, logits, view.split.labels, answers, classes)
+    proof = proof_dict(
+        **_measure(work, source),
+        audit=audit,
+        quality=quality,
+        calibration=_calibration(found),
+        calibration_images=found.images,
+    )
+    checks = proof | {"rewrites": rewrites, "ends": ends}
+    return Result(variant=variant, core=quantized, logits=logits, checks=checks)
+
+
+def _measure(work: Work, source: Source) -> dict[str, Any]:
+    """What onnxruntime makes of the file, and what it takes beside float32, if that is asked."""
+    path = work.path(STUDENT_INT8)
+    if not work.settings.latency:
+        return {"census": take_census(path), "race": None}
+    work.progress.say("int8: timing it against float32, in turns")
+    inputs = _example(work, source)
+    layers = layer_seconds(path, inputs, _TIMED_THREADS, _PROFILED_RUNS)
+    return {
+        "census": take_census(path, layers),
+        "race": race(work.path(STUDENT), path, inputs, _TIMED_THREADS),
+    }
+
+
+def _example(work: Work, source: Source) -> dict[str, NDArray[Any]]:
+    """One inference's images, as the files take them."""
+    view = work.view(work.dataset.validation, source.preprocessing)
+    session = work.session(STUDENT_INT8)
+    (only,) = session.get_inputs()
+    count = only.shape[0] if isinstance(only.shape[0], int) else 1
+    images = np.repeat(view.pixels(np.arange(1)), count, axis=0)
+    return {only.name: feed(session, images, source.preprocessing)}
+
+
+def _calibration(found: Found) -> dict[str, Any]:
+    return {"method": found.method, "tried": [asdict(tried) for tried in found.tried]}
