@@ -69,6 +69,8 @@ class Chain:
 
     def check(self) -> None:
         """Refuse what a later stage would refuse, before the first one has cost any time."""
+        with needs("export"):
+            from compress_export.recipe import check_settings
         from compress_bench.goals import check_goals, parse_goals
         from compress_bench.profiles import choose_profile
 
@@ -79,6 +81,7 @@ class Chain:
         teaching, written = self._settings("distill", Teaching), self._settings("export", Export)
         if "distill" in self.recipe:
             self._check_distill()
+        check_settings(written)
         variants = self._variants(teaching, written)
         choose_profile(self._settings("bench", Bench))
         goals = parse_goals(self.recipe.get("goals") or {}, f"{self.source}: goals")

@@ -223,7 +223,77 @@ def test_training_curves_travel_with_the_bundle(bundle):
     assert set(_content(bundle)["history"]) == {"teacher", "student", "baseline"}
 
 
+# ------------------------------------------------------------------------ a camera's own format
+
+
+@pytest.fixture(scope="module")
+def camera(stages) -> Path:
+    asked = replace(
+        INT8, input="uint8", output="label", batch_size=2, min_runtime="1.12", calibration="mse"
+    )
+    return _export(stages / "student", stages / "camera", asked)
+
+
+def test_each_file_takes_two_frames_and_gives_labels_and_their_scores(camera):
+    for variant in _content(camera)["variants"].values():
+        session = ort.InferenceSession(str(camera / variant["file"]))
+        (only,) = session.get_inputs()
+        assert (only.type, only.shape) == ("tensor(uint8)", [2, 16, 16, 1])
+        found = [(value.name, value.type, value.shape) for value in session.get_outputs()]
+        assert found == [("label", "tensor(int64)", [2]), ("score", "tensor(float)", [2])]
+
+
+def test_labels_of_frames_are_those_of_the_plain_files(camera, bundle):
+    pixels, _ = tiny.images(60, 3)
+    logits = _answers(bundle / "student.onnx", preprocess(pixels, exported.SPEC))
+    session = ort.InferenceSession(str(camera / "student.onnx"))
+    found = [session.run(None, {"input": pixels[i : i + 2]}) for i in range(0, 60, 2)]
+    labels, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    np.testing.assert_array_equal(labels, logits.argmax(1))
+    expected = torch.from_numpy(logits).softmax(1).max(1).values
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_a_frame_meets_no_arithmetic_before_the_first_convolution_in_integers(camera):
+    assert _content(camera)["checks"]["int8"]["quantize_nodes"] == 0
+
+
+def test_an_old_runtime_gets_an_old_operator_set_in_every_file(camera):
+    import onnx
+
+    content = _content(camera)
+    assert (content["provenance"]["opset"], content["provenance"]["ir_version"]) == (17, 7)
+    for variant in content["variants"].values():
+        graph = onnx.load(camera / variant["file"])
+        assert {item.domain: item.version for item in graph.opset_import}[""] == 17
+        assert graph.ir_version == 7
+        said = {p.key: p.value for p in graph.metadata_props}
+        assert said["compress.min_runtime"] == content["provenance"]["runtime"]
+        assert (said["compress.input"], said["compress.output"]) == ("uint8", "label")
+
+
+def test_golden_frames_give_the_golden_labels(camera):
+    with np.load(camera / "golden.npz") as golden:
+        assert golden["student_int8.input"].shape == (4, 16, 16, 1)
+        session = ort.InferenceSession(str(camera / "student.int8.onnx"))
+        label, score = session.run(None, {"input": golden["student_int8.input"][2:]})
+        np.testing.assert_array_equal(label, golden["student_int8.label"][2:])
+        np.testing.assert_allclose(score, golden["student_int8.score"][2:], atol=1e-6)
+
+
 # ------------------------------------------------------------------------------- once and again
+
+
+def test_what_was_observed_is_kept_and_found_again(bundle, stages, tmp_path):
+    """Another method needs no new pass: the kept observation answers, and is not written anew."""
+    copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    before = (copy / "calibration.npz").stat().st_mtime_ns
+    run = replace(RUN, force=True)
+    _export(stages / "student", copy, replace(INT8, calibration="mse"), run)
+    assert _content(copy)["checks"]["int8"]["method"] == "mse"
+    assert (copy / "calibration.npz").stat().st_mtime_ns == before
+    _export(stages / "student", copy, replace(INT8, calibration_images=30), run)
+    assert (copy / "calibration.npz").stat().st_mtime_ns > before
 
 
 def test_a_finished_bundle_is_returned_as_it_is(bundle, stages):

@@ -170,3 +170,10 @@ def test_init_writes_a_recipe_that_run_accepts_and_does_not_overwrite(tmp_path, 
     assert set(load_recipe(Path("recipe.yaml"))) == set(yaml.safe_load(demo_recipe()))
     assert main(["init", "-q"]) == 2
     assert main(["init", "-q", "--force"]) == 0
+
+
+def test_what_export_would_refuse_is_refused_before_the_teacher_is_trained(tmp_path, capsys):
+    recipe = _recipe(tmp_path, export={"int8": True, "calibration": "median"})
+    assert main(["run", str(recipe), "-o", str(tmp_path / "run"), "-q"]) == 2
+    assert "--calibration median: no such range method" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -142,8 +142,8 @@ def _notes(
 ) -> tuple[str, ...]:
     if spec.weights:
         return (
-            f"{reference.text}: assumed for {spec.weights} are {size[0]} x {size[1]} pixels and "
-            "the normalisation of timm's own weights; --input-size, and for a teacher "
+            f"{reference.text}: assumed for {spec.weights.name} are {size[0]} x {size[1]} pixels "
+            "and the normalisation of timm's own weights; --input-size, and for a teacher "
             "--teacher-size, --teacher-mean and --teacher-scale, say otherwise",
         )
     if config["num_classes"] != spec.num_classes and not spec.own_classes:

@@ -35,7 +35,7 @@ def draft_torchvision_network(reference: Reference, spec: ModelSpec) -> Draft:
     weights = spec.weights
     if weights:
         notes = (
-            f"{reference.text}: assumed for {weights} are "
+            f"{reference.text}: assumed for {weights.name} are "
             f"{preprocessing.size[0]} x {preprocessing.size[1]} pixels and the normalisation of "
             "torchvision's own weights; --input-size, and for a teacher --teacher-size, "
             "--teacher-mean and --teacher-scale, say otherwise",

@@ -43,7 +43,8 @@ def export_int8(work: Work, source: Source, float32: Result, teacher: Result | N
     """
     core = copy.deepcopy(float32.core)
     rewrites = apply_rewrites(core, BEFORE_INT8)
-    weights = safe_weights(core)
+    with work.progress.timed("int8: rounding the weights"):
+        weights = safe_weights(core)
     found = find_network_ranges(work, source, core, float32, weights)
     quantized = quantize(core, found.ranges, weights)
     audit = audit_bias(quantized, core)

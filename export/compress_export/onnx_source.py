@@ -173,8 +173,18 @@ def _tidy(path: Path, graph: onnx.ModelProto, output: str, opset: int) -> onnx.M
     tidied.graph.output.extend(kept)
     tidied = _fold(path, tidied)
     tidied = onnx.shape_inference.infer_shapes(tidied)
+    _name_nodes(tidied.graph)
     del tidied.metadata_props[:]
     return tidied
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """A name for each node that has none: what is left in float is known by it."""
+    taken = {node.name for node in graph.node}
+    for index, node in enumerate(graph.node):
+        if not node.name:
+            name = f"{node.op_type}_{index}"
+            node.name = name if name not in taken else f"{name}_{node.output[0]}"
 
 
 def _convert_opset(path: Path, graph: onnx.ModelProto, opset: int) -> onnx.ModelProto:

@@ -42,17 +42,17 @@ class Weight:
     def rows(self) -> NDArray[np.generic]:
         """One row per output channel, in the order in which kernels multiply: [O, K].
 
-        Convolutions run over kernel height, kernel width, then input channel.
+        Convolutions run over the kernel's axes in their order, then over the input channels.
         """
-        if self.values.ndim == 4:
-            return self.values.transpose(0, 2, 3, 1).reshape(len(self.values), -1)
+        if self.values.ndim > 2:
+            return np.moveaxis(self.values, 1, -1).reshape(len(self.values), -1)
         return self.values if self.axis == 0 else self.values.T
 
     def from_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values [O, K] in the order of `rows` back in the weight's own shape."""
-        if self.values.ndim == 4:
-            outputs, inputs, height, width = self.values.shape
-            return rows.reshape(outputs, height, width, inputs).transpose(0, 3, 1, 2)
+        if self.values.ndim > 2:
+            outputs, inputs, *kernel = self.values.shape
+            return np.moveaxis(rows.reshape(outputs, *kernel, inputs), -1, 1)
         return rows if self.axis == 0 else rows.T
 
 
@@ -71,9 +71,24 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
         if axis is None or name not in tensors or name in seen:
             continue
         values = numpy_helper.to_array(tensors[name])
-        if values.ndim == (4 if node.op_type == "Conv" else 2):
+        if node.op_type == "Conv" or values.ndim == 2:
             seen.add(name)
             yield Weight(name, axis, values, _is_depthwise(node, values))
+
+
+def without_safe_scales(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of products that are left in float, since nothing keeps their constants safe.
+
+    Those with a constant of another rank than two, or with one as the first factor, which the
+    kernels take for activations.
+    """
+    constants = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    return tuple(
+        node.name
+        for node in model.graph.node
+        if node.op_type in ("Gemm", "MatMul")
+        and (node.input[0] in constants or constants.get(node.input[1], 2) != 2)
+    )
 
 
 def _output_axis(node: onnx.NodeProto) -> int | None:
