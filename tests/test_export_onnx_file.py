@@ -192,6 +192,19 @@ def test_an_old_operator_set_is_made_new_enough(data, tmp_path):
     assert proof["float_operators"] == {}
 
 
+@pytest.mark.parametrize("opset", [20, 22, 23])
+def test_a_newer_operator_set_is_made_what_boards_read(data, tmp_path, opset):
+    graph = _graph()
+    graph.opset_import[0].version = opset
+    graph.ir_version = 11
+    path = tmp_path / "new.onnx"
+    onnx.save(graph, path)
+    _export(path, tmp_path / "out", data)
+    for name in ("student.onnx", "student.int8.onnx"):
+        written = onnx.load(tmp_path / "out" / name)
+        assert (written.opset_import[0].version, written.ir_version) == (18, 8)
+
+
 def test_a_file_that_takes_bytes_keeps_them(data, tmp_path):
     graph = _graph()
     only = graph.graph.input[0].name

@@ -466,7 +466,8 @@ def test_nothing_is_left_in_the_output_folder_by_a_refusal(stages, tmp_path):
         (Export(min_runtime="new"), "--min-runtime: expected a version .*found new"),
         (Export(mean=(1.0, 2.0)), "--mean: expected one number or three"),
         (Export(scale=(0.0,)), "--scale: expected numbers above 0"),
-        (Export(calibration="median"), "--calibration median: no such range method"),
+        (Export(int8=True, calibration="median"), "--calibration median: no such range method"),
+        (Export(calibration="mse"), "--calibration: expected --int8 as well, found mse"),
         (Export(onnx=False), "--no-onnx: ONNX is the only format so far"),
     ],
 )

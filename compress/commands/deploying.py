@@ -27,10 +27,10 @@ def export(
     run: Run = Run(),
     output: Output = Output(),
 ) -> None:
-    """Turn a student into checked ONNX files, float32 and int8, with what bench needs.
+    """Turn a network into checked ONNX files, float32 and int8, with what bench needs.
 
     Args:
-        subject: A checkpoint folder, or a network with --weights.
+        subject: A checkpoint folder, a network with --weights, or an .onnx file.
     """
     with needs("export"):
         from compress_export.recipe import export as stage

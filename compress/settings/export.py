@@ -48,8 +48,8 @@ class Export:
     opset: int | None = None
     batch_size: int | None = None
     latency: bool = True
-    mean: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
-    scale: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True)] = None
+    mean: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative="")] = None
+    scale: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative="")] = None
 
     def check(self) -> None:
         """Refuse numbers that no export can use, before anything is loaded.
@@ -64,6 +64,8 @@ class Export:
         runtime = self.min_runtime
         known = runtime is None or re.fullmatch(r"1\.\d+(\.\d+)?", runtime)
         expect("min_runtime", runtime, bool(known), "a version of onnxruntime such as 1.16")
+        asked = self.calibration
+        expect("calibration", asked, self.int8 or asked == "auto", "--int8 as well")
         for name in ("mean", "scale"):
             value = getattr(self, name)
             usable = value is None or (len(value) in (1, 3) and all(map(isfinite, value)))

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import version_converter
 
 from compress.data.dataset import Dataset
 from compress.distill.teachers.live import LiveTeacher
@@ -23,10 +20,10 @@ from compress.distill.teachers.onnx_network import (
     read_signature,
 )
 from compress.distill.teachers.protocol import Teacher
-from compress.errors import ExportError, ModelError, UsageError
+from compress.errors import ModelError, UsageError
 from compress.preprocess import Preprocessing
 from compress_bench.metadata import PARAMETERS, PREPROCESSING, ModelMetadata, read_metadata
-from compress_export.portability import OLDEST_OPSET
+from compress_export.onnx_graph import count_weights, load_float32, tidy
 from compress_export.rewrites import apply_rewrites
 from compress_export.sources import Source
 
@@ -68,7 +65,7 @@ def read_onnx(path: Path, dataset: Dataset, reading: Reading) -> tuple[Source, t
     """
     session = open_session(path, reading.threads, str(path))
     signature = read_signature(session, str(path))
-    graph = _load(path)
+    graph = load_float32(path)
     size = _size(path, signature, reading)
     said = session.get_modelmeta().custom_metadata_map
     ours = read_metadata(session, subject=str(path)) if PREPROCESSING in said else None
@@ -95,7 +92,7 @@ def teacher_source(path: Path, teacher: Teacher) -> Source:
             f"--teacher {teacher.name}: expected logits of the data's classes in their order, "
             "found outputs that are mapped on them; give --teacher none to leave it out"
         )
-    return _source(path, _load(path), teacher.network, teacher.classes)
+    return _source(path, load_float32(path), teacher.network, teacher.classes)
 
 
 def is_plain(record: Mapping[str, Any]) -> bool:
@@ -117,14 +114,14 @@ def recorded_source(record: Mapping[str, Any], dataset: Dataset, threads: int | 
         session, signature, preprocessing.size, int(record["width"]), str(path)
     )
     network = OnnxNetwork(session, signature, preprocessing, "cpu")
-    return _source(path, _load(path), network, dataset.classes)
+    return _source(path, load_float32(path), network, dataset.classes)
 
 
 def _source(
     path: Path, graph: onnx.ModelProto, network: OnnxNetwork, classes: tuple[str, ...]
 ) -> Source:
     def build(opset: int) -> tuple[onnx.ModelProto, dict[str, int]]:
-        tidied = _tidy(path, graph, network.signature.output, opset)
+        tidied = tidy(path, graph, network.signature.output, opset)
         return tidied, apply_rewrites(tidied)
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -135,102 +132,10 @@ def _source(
         preprocessing=network.preprocessing,
         classes=classes,
         sha256=weights_digest(path),
-        parameters=_count_weights(graph),
+        parameters=count_weights(graph),
         graph=build,
         answer=answer,
     )
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    """The file with all its weights, refused where it cannot be quantised.
-
-    Raises:
-        ExportError: it is quantised already, or computes in half or double precision.
-    """
-    graph = onnx.load(path)
-    types = {node.op_type for node in graph.graph.node}
-    quantised = sorted(t for t in types if t.startswith("QLinear") or "quantize" in t.lower())
-    if quantised:
-        raise ExportError(
-            f"{path}: expected a float32 network, found {', '.join(quantised)}: it is quantised "
-            "already; give the file that it was made from"
-        )
-    wide = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
-    others = [t.name for t in graph.graph.initializer if t.data_type in wide and len(t.dims) > 1]
-    if others:
-        raise ExportError(
-            f"{path}: expected float32 weights, found another precision in {others[0]} "
-            f"({len(others)} tensors); export it again in float32"
-        )
-    return graph
-
-
-def _tidy(path: Path, graph: onnx.ModelProto, output: str, opset: int) -> onnx.ModelProto:
-    """The graph at an operator set that int8 needs, folded by onnxruntime, with one output."""
-    tidied = _convert_opset(path, graph, opset)
-    kept = [value for value in tidied.graph.output if value.name == output]
-    del tidied.graph.output[:]
-    tidied.graph.output.extend(kept)
-    tidied = _fold(path, tidied)
-    tidied = onnx.shape_inference.infer_shapes(tidied)
-    _name_nodes(tidied.graph)
-    del tidied.metadata_props[:]
-    return tidied
-
-
-def _name_nodes(graph: onnx.GraphProto) -> None:
-    """A name for each node that has none: what is left in float is known by it."""
-    taken = {node.name for node in graph.node}
-    for index, node in enumerate(graph.node):
-        if not node.name:
-            name = f"{node.op_type}_{index}"
-            node.name = name if name not in taken else f"{name}_{node.output[0]}"
-
-
-def _convert_opset(path: Path, graph: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Its own operator set where that is new enough, else `opset`."""
-    own = next((item.version for item in graph.opset_import if item.domain in ("", "ai.onnx")), 0)
-    if OLDEST_OPSET <= own <= opset:
-        copied = onnx.ModelProto()
-        copied.CopyFrom(graph)
-        return copied
-    try:
-        converted: onnx.ModelProto = version_converter.convert_version(graph, opset)
-    except Exception as error:  # the converter's errors share no base class
-        raise ExportError(
-            f"{path}: its operator set {own} cannot be made {opset} "
-            f"({' '.join(str(error).split())[:200]}); export it again with opset {opset}"
-        ) from error
-    return converted
-
-
-def _fold(path: Path, graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold BatchNormalization into convolutions, and constants, as onnxruntime does at load."""
-    with TemporaryDirectory(prefix="compress-fold-") as folder:
-        folded = Path(folder) / "folded.onnx"
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(folded)
-        options.log_severity_level = 3
-        try:
-            ort.InferenceSession(
-                graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exceptions share no base class but Exception
-            raise ExportError(
-                f"{path}: onnxruntime {ort.__version__} cannot load it at operator set "
-                f"{_opset(graph)} ({' '.join(str(error).split())[:200]}); try another --opset"
-            ) from error
-        result = onnx.load(folded)
-    used = {node.domain for node in result.graph.node} | {""}
-    domains = [item for item in result.opset_import if item.domain in used]
-    del result.opset_import[:]
-    result.opset_import.extend(domains)
-    return result
-
-
-def _opset(graph: onnx.ModelProto) -> int:
-    return next((item.version for item in graph.opset_import if not item.domain), 0)
 
 
 def _size(path: Path, signature: Signature, reading: Reading) -> tuple[int, int]:
@@ -296,12 +201,3 @@ def _check_classes(path: Path, width: int, ours: ModelMetadata | None, dataset: 
             f"{', '.join(dataset.classes[:5])}, …), found {width}: {found}; "
             "give the images it was trained on with --data"
         )
-
-
-def _count_weights(graph: onnx.ModelProto) -> int:
-    """Values of all float constants: what a file without a word of its own says of its size."""
-    return sum(
-        int(np.prod(tensor.dims, dtype=np.int64))
-        for tensor in graph.graph.initializer
-        if tensor.data_type == onnx.TensorProto.FLOAT and tensor.dims
-    )
