@@ -82,6 +82,12 @@ class Chain:
         if "distill" in self.recipe:
             self._check_distill()
         check_settings(written)
+        timed = self._settings("bench", Bench).batch_size
+        if written.batch_size not in (None, timed):
+            raise UsageError(
+                f"{self.source}: bench.batch_size: expected {written.batch_size}, at which export "
+                f"fixes the batch, found {timed}"
+            )
         variants = self._variants(teaching, written)
         choose_profile(self._settings("bench", Bench))
         goals = parse_goals(self.recipe.get("goals") or {}, f"{self.source}: goals")

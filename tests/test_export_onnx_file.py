@@ -192,6 +192,39 @@ def test_an_old_operator_set_is_made_new_enough(data, tmp_path):
     assert proof["float_operators"] == {}
 
 
+def test_weights_listed_among_the_inputs_are_no_images(data, tmp_path):
+    graph = _graph()
+    for tensor in graph.graph.initializer:
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        graph.graph.input.insert(0, value)  # before the image, as some exporters write them
+    graph.ir_version = 3
+    path = tmp_path / "old.onnx"
+    onnx.save(graph, path)
+    bundle = _export(path, tmp_path / "out", data)
+    assert bundle["checks"]["int8"]["float_operators"] == {}
+    assert len(onnx.load(tmp_path / "out" / "student.onnx").graph.input) == 1
+
+
+def test_a_second_output_goes_with_all_that_led_to_it_alone(data, tmp_path):
+    graph = _graph()
+    pooled = next(n for n in graph.graph.node if n.op_type == "GlobalAveragePool")
+    extra = helper.make_node("Exp", [pooled.output[0]], ["extra"], "extra")
+    graph.graph.node.append(extra)
+    shape = ["batch", "channels", 1, 1]
+    graph.graph.output.append(helper.make_tensor_value_info("extra", TensorProto.FLOAT, shape))
+    bundle = _export(_file(graph, tmp_path / "two.onnx"), tmp_path / "out", data)
+    written = onnx.load(tmp_path / "out" / "student.onnx").graph
+    assert [value.name for value in written.output] == ["logits"]
+    assert "Exp" not in {node.op_type for node in written.node}
+    assert bundle["checks"]["int8"]["float_operators"] == {}
+
+
+def test_a_fixed_batch_larger_than_the_images_is_filled(data, tmp_path):
+    path = _file(_fixed(_graph(), 64), tmp_path / "many.onnx")
+    bundle = _export(path, tmp_path / "out", data)
+    assert bundle["checks"]["int8"]["agreement"] > 0.9
+
+
 @pytest.mark.parametrize("opset", [20, 22, 23])
 def test_a_newer_operator_set_is_made_what_boards_read(data, tmp_path, opset):
     graph = _graph()
@@ -236,6 +269,21 @@ def test_what_the_file_does_not_say_is_assumed_aloud(data, tmp_path):
     assert any("--mean 128 --scale 64 was assumed" in sentence for sentence in bundle["advice"])
 
 
+def test_a_camera_file_of_ours_says_how_its_frames_are_cut(data, tmp_path):
+    first = _file(_graph(), tmp_path / "net.onnx")
+    run = Run(threads=1, data=str(data), out=tmp_path / "first", resize="stretch")
+    settings = replace(SETTINGS, int8=False, calibration="auto", input="uint8")
+    export(first, settings=settings, network=Network(), run=run, progress=SILENT)
+    settings = Export(int8=True, calibration="minmax", calibration_images=48, latency=False)
+    again = tmp_path / "first" / "student.onnx"
+    bundle = _export(again, tmp_path / "second", data, settings)
+    spec = bundle["variants"]["student"]["preprocessing"]
+    assert (spec["resize"], spec["mean"], spec["scale"]) == ("stretch", [0.0], [1.0])
+    said = onnx.load(tmp_path / "second" / "student.int8.onnx").metadata_props
+    assert {p.key: p.value for p in said}["compress.input"] == "uint8"
+    assert bundle["checks"]["ends"]["student_int8"]["input"] == "uint8"
+
+
 def test_a_file_of_ours_says_its_preprocessing_itself(data, tmp_path):
     first = _file(_graph(), tmp_path / "net.onnx")
     _export(first, tmp_path / "first", data)
@@ -255,6 +303,7 @@ def test_an_onnx_teacher_stands_beside_the_student(data, tmp_path):
     bundle = _export(path, tmp_path / "out", data, settings)
     assert list(bundle["variants"]) == ["teacher", "student"]
     assert bundle["reference"] == "teacher"
+    assert any("teacher net.onnx: the file does not say" in said for said in bundle["advice"])
 
 
 def _with_softmax() -> onnx.ModelProto:
@@ -341,6 +390,23 @@ def test_a_normalisation_for_a_torch_network_is_refused(data, tmp_path):
     settings = Export(mean=(128.0,), scale=(64.0,))
     with pytest.raises(UsageError, match="--mean: expected an ONNX file"):
         _export(Path("lenet5"), tmp_path / "out", data, settings)
+
+
+def test_three_means_for_one_channel_are_refused(data, tmp_path):
+    path = _file(_graph(), tmp_path / "net.onnx")
+    settings = Export(mean=(1.0, 2.0, 3.0), scale=(1.0, 1.0, 1.0))
+    with pytest.raises(UsageError, match="--mean: expected one number for the one channel"):
+        _export(path, tmp_path / "out", data, settings)
+
+
+def test_a_network_that_is_still_learning_is_refused(data, tmp_path):
+    graph = _unfused_norm()
+    norm = next(node for node in graph.graph.node if node.op_type == "BatchNormalization")
+    norm.attribute.append(helper.make_attribute("training_mode", 1))
+    norm.output.extend(["mean_now", "variance_now"])
+    onnx.save(graph, tmp_path / "learning.onnx")
+    with pytest.raises(ExportError, match="expected a network in eval mode, found norm"):
+        _export(tmp_path / "learning.onnx", tmp_path / "out", data)
 
 
 def test_half_a_normalisation_is_refused(data, tmp_path):

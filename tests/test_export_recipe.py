@@ -216,7 +216,7 @@ def test_no_path_of_this_machine_is_in_any_model(bundle, stages):
 
 
 def test_no_path_of_the_settings_travels_with_the_bundle(bundle, stages):
-    assert str(stages) not in json.dumps(_content(bundle)["provenance"])
+    assert str(stages) not in json.dumps(_content(bundle))
 
 
 def test_training_curves_travel_with_the_bundle(bundle):
@@ -377,6 +377,12 @@ def test_a_foreign_student_is_known_by_its_weights_and_source(foreign, tmp_path)
     assert provenance["student_sha256"] == sha256_file(tmp_path / "net.pth")
     assert provenance["student_source_sha256"] == sha256_file(tmp_path / "net.py")
     _export(**foreign)  # finished already
+
+
+def test_no_path_of_the_users_file_or_weights_travels_with_the_bundle(foreign, tmp_path):
+    content = _content(_export(**foreign))
+    assert any("assumed that net.pth was trained" in sentence for sentence in content["advice"])
+    assert str(tmp_path) not in json.dumps(content)
 
 
 def test_edited_source_or_weights_are_another_export(foreign, tmp_path):

@@ -177,3 +177,9 @@ def test_what_export_would_refuse_is_refused_before_the_teacher_is_trained(tmp_p
     assert main(["run", str(recipe), "-o", str(tmp_path / "run"), "-q"]) == 2
     assert "--calibration median: no such range method" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_bench_would_not_time_is_refused_before_the_training(tmp_path, capsys):
+    recipe = _recipe(tmp_path, export={"int8": True, "batch_size": 4})
+    assert main(["run", str(recipe), "-o", str(tmp_path / "run"), "-q"]) == 2
+    assert "bench.batch_size: expected 4, at which export fixes" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def model_metadata(  # noqa: PLR0913 - an entry each
     }
     if data is not None:
         # Of a folder or a file its name: files are handed on.
-        said = {"reference": Path(data.reference).name, "fingerprint": data.fingerprint}
+        said = {"reference": without_folder(data.reference), "fingerprint": data.fingerprint}
         entries[DATA] = json.dumps(said, ensure_ascii=False)
     if metrics is not None:
         entries[METRICS] = json.dumps(dict(metrics), allow_nan=False)
@@ -112,8 +112,9 @@ def model_metadata(  # noqa: PLR0913 - an entry each
 
 
 def without_folder(reference: str) -> str:
-    """A network's reference without the folder of the user's file: `net.py:factory`."""
-    return reference.rsplit("/", 1)[-1] if ".py:" in reference else reference
+    """What a network, a file or a folder is called, without where it lies on this machine."""
+    lies_here = Path(reference).is_absolute() or Path(reference).exists()
+    return reference.rsplit("/", 1)[-1] if lies_here or ".py:" in reference else reference
 
 
 def read_metadata(session: Any, *, subject: str) -> ModelMetadata:

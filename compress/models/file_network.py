@@ -38,8 +38,9 @@ def draft_file_network(reference: Reference, spec: ModelSpec) -> Draft:
     notes: tuple[str, ...] = ()
     if spec.weights:
         notes = (
-            f"{reference.text}: assumed that {spec.weights} was trained on (x - 128) / 64 of "
-            "pixels 0 to 255; for a teacher, --teacher-mean and --teacher-scale say otherwise",
+            f"{path.name}:{reference.name}: assumed that {spec.weights.name} was trained on "
+            "(x - 128) / 64 of pixels 0 to 255; for a teacher, --teacher-mean and "
+            "--teacher-scale say otherwise",
         )
     return Draft(module, Preprocessing(size=size, channels=channels), spec.weights, notes)
 

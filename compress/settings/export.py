@@ -31,7 +31,7 @@ class Export:
         min_runtime: Oldest onnxruntime that is to load the files, as 1.16.
         opset: ONNX operator set [18, or the newest that --min-runtime reads].
         batch_size: Images an inference, fixed in the files; any number if not given.
-        latency: Time float32 and int8 in turns, and look which layers cost what.
+        latency: Time float32 and int8 in turns on one thread, and look what layers cost.
         mean: Normalisation's mean per channel of an ONNX file that does not say it, in 0 to 255.
         scale: Its divisor per channel, in 0 to 255.
     """

@@ -59,7 +59,7 @@ def recommend(
         max_drop: points of validation accuracy that int8 may cost.
     """
     drop = _drop(float32, int8)
-    loss = "loses no validation accuracy"
+    loss = f"loses no accuracy on {int8.validation['n']} validation images"
     if drop > 0:
         loss = f"loses {drop:.2f} points of validation accuracy, --max-drop is {max_drop:g}"
     if drop > max_drop:
@@ -111,7 +111,7 @@ def _agreement(float32: Variant, int8: Variant, agreement: float) -> str:
     return (
         f"int8 agrees with float32 on only {100 * agreement:.1f} % of {int8.validation['n']} "
         f"validation images, {100 * _USUAL_AGREEMENT:.0f} % or more is usual: give more "
-        f"--calibration-images, or deploy {float32.file} (float32)"
+        "--calibration-images, or look at the accuracy of both"
     )
 
 
@@ -151,10 +151,8 @@ def _float_layers(int8: Variant, checks: Mapping[str, Any]) -> str:
     if not any(floats.values()):
         return ""
     counts = [f"{floats[kind]} of {checks[kind]} {kinds[kind]}" for kind in kinds if checks[kind]]
-    return (
-        f"{' and '.join(counts)} stay float in {int8.file}: "
-        "measure whether it is faster before you deploy it"
-    )
+    timed = "" if checks.get("latency") else ": measure whether it is faster before you deploy it"
+    return f"{' and '.join(counts)} stay float in {int8.file}{timed}"
 
 
 def _islands(islands: Sequence[Mapping[str, Any]]) -> str:

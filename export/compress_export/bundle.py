@@ -63,7 +63,7 @@ def write_bundle(
     content = {
         **header("bundle"),
         "classes": list(dataset.classes),
-        "data": {"reference": dataset.name, "fingerprint": dataset.fingerprint},
+        "data": {"reference": without_folder(dataset.name), "fingerprint": dataset.fingerprint},
         "reference": TEACHER if TEACHER in names else STUDENT,
         "variants": {variant.role: _describe(folder, variant) for variant in variants},
         "evaluation": _file(folder, EVALUATION),

@@ -75,7 +75,7 @@ def choose_ranges(
         return find_ranges(observed, methods[0]), ()
     ranges = {method: find_ranges(observed, method) for method in methods}
     tried = [_try(method, float_logits, trial(ranges[method])) for method in methods]
-    ordered = sorted(tried, key=lambda found: found.kl)  # stable: of equals the first by name
+    ordered = sorted(tried, key=lambda found: (found.kl, -found.agreement))
     return ranges[ordered[0].method], tuple(ordered)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compress.artifacts import write_bytes
 from compress.errors import ExportError
+from compress.settings.export import InputKind
 from compress_bench.metadata import PRECISION, DataOrigin, model_metadata
 from compress_export.ends import attach_ends, ends_in_softmax, fix_batch
 from compress_export.portability import make_portable
@@ -54,14 +55,15 @@ def deliver(
     graph = make_portable(graph, work.portability)
     given = "scores" if ends_in_softmax(core) else "logits"  # a foreign file may end so
     output = given if settings.output == "logits" else settings.output
-    _describe(graph, work, source, {"output": output, "metrics": metrics, "precision": precision})
+    said = {"output": output, "metrics": metrics, "precision": precision}
+    _describe(graph, work, source, said | {"input": _input_kind(graph)})
     save_checked(graph, path, subject=path.name)
     view = work.view(work.dataset.validation, source.preprocessing)
     images = view.pixels(np.arange(min(CHECKED, len(view.split))))
     answers = run_images(work.core_session(role, core), images, source.preprocessing)
     found = run_images(work.session(role), images, source.preprocessing)
     difference = compare_ends(_as_kind(answers, given, output), found, subject=path.name)
-    return {"input": settings.input, "output": output, "max_abs_difference": difference}
+    return {"input": _input_kind(graph), "output": output, "max_abs_difference": difference}
 
 
 def save_checked(graph: onnx.ModelProto, path: Any, *, subject: str) -> None:
@@ -117,20 +119,26 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _describe(graph: onnx.ModelProto, work: Work, source: Source, said: Mapping[str, Any]) -> None:
-    """Make the file enough by itself; `said` holds its output, metrics and precision."""
+    """Make the file enough by itself; `said` holds its two ends, metrics and precision."""
     entries = model_metadata(
         preprocessing=source.preprocessing,
         classes=source.classes,
         parameters=source.parameters,
         network=source.name,
         data=DataOrigin(work.dataset.name, work.dataset.fingerprint),
-        input=work.settings.input,
+        input=said["input"],
         output=said["output"],
         metrics=said["metrics"],
         min_runtime=work.portability.runtime,
         weights_sha256=source.sha256,
     )
     onnx.helper.set_model_props(graph, entries | {PRECISION: said["precision"]})
+
+
+def _input_kind(graph: onnx.ModelProto) -> InputKind:
+    """What the file takes: a foreign one may take bytes without having been asked."""
+    takes = graph.graph.input[0].type.tensor_type.elem_type
+    return "uint8" if takes == onnx.TensorProto.UINT8 else "float"
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import version_converter
+from onnxscript import ir
 
 from compress.errors import ExportError
+from compress_export.convert import LARGEST_BYTES
 from compress_export.lowering import lower
 from compress_export.portability import OLDEST_OPSET, opset_of
 
@@ -20,6 +22,19 @@ def load_float32(path: Path) -> onnx.ModelProto:
         ExportError: it is quantised already, or computes in half or double precision.
     """
     graph = onnx.load(path)
+    _drop_constant_inputs(graph)
+    size = sum(len(tensor.raw_data) for tensor in graph.graph.initializer)
+    if size >= LARGEST_BYTES:
+        raise ExportError(
+            f"{path}: expected less than 2 GB of weights, which one ONNX file can hold, found "
+            f"{size / 1e9:.1f} GB; choose a smaller network"
+        )
+    learning = [node.name or node.output[0] for node in graph.graph.node if _is_learning(node)]
+    if learning:
+        raise ExportError(
+            f"{path}: expected a network in eval mode, found {learning[0]} in training mode, whose "
+            "answers depend on the other images; export it again after model.eval()"
+        )
     types = {node.op_type for node in graph.graph.node}
     quantised = sorted(t for t in types if t.startswith("QLinear") or "quantize" in t.lower())
     if quantised:
@@ -37,13 +52,30 @@ def load_float32(path: Path) -> onnx.ModelProto:
     return graph
 
 
+def _drop_constant_inputs(graph: onnx.ModelProto) -> None:
+    """Older files list their weights among the inputs; what is fed is the image alone."""
+    constants = {tensor.name for tensor in graph.graph.initializer}
+    kept = [value for value in graph.graph.input if value.name not in constants]
+    del graph.graph.input[:]
+    graph.graph.input.extend(kept)
+    graph.ir_version = max(graph.ir_version, 4)  # before, all weights had to be listed
+
+
+def _is_learning(node: onnx.NodeProto) -> bool:
+    return node.op_type == "BatchNormalization" and any(
+        item.name == "training_mode" and item.i for item in node.attribute
+    )
+
+
 def tidy(path: Path, graph: onnx.ModelProto, output: str, opset: int) -> onnx.ModelProto:
     """The graph at an operator set that int8 needs, folded by onnxruntime, with one output."""
     tidied = _convert_opset(path, graph, opset)
     kept = [value for value in tidied.graph.output if value.name == output]
     del tidied.graph.output[:]
     tidied.graph.output.extend(kept)
-    tidied = _fold(path, tidied)
+    unused = ir.from_proto(tidied)  # with the outputs goes what led to them alone
+    ir.passes.common.RemoveUnusedNodesPass()(unused)
+    tidied = _fold(path, ir.to_proto(unused))
     tidied = onnx.shape_inference.infer_shapes(tidied)
     _name_nodes(tidied.graph)
     del tidied.metadata_props[:]

@@ -79,8 +79,8 @@ def read_onnx(path: Path, dataset: Dataset, reading: Reading) -> tuple[Source, t
     return replace(source, parameters=int(own) if own.isdecimal() else source.parameters), notes
 
 
-def teacher_source(path: Path, teacher: Teacher) -> Source:
-    """The file of an ONNX teacher that was held against the data.
+def teacher_source(path: Path, teacher: Teacher) -> tuple[Source, tuple[str, ...]]:
+    """The file of an ONNX teacher that was held against the data, and what was assumed of it.
 
     Raises:
         ModelError: it knows the classes in another order, or gives probabilities.
@@ -92,7 +92,14 @@ def teacher_source(path: Path, teacher: Teacher) -> Source:
             f"--teacher {teacher.name}: expected logits of the data's classes in their order, "
             "found outputs that are mapped on them; give --teacher none to leave it out"
         )
-    return _source(path, load_float32(path), teacher.network, teacher.classes)
+    source = _source(path, load_float32(path), teacher.network, teacher.classes)
+    if teacher.normalisation_known:
+        return source, ()
+    note = (
+        f"teacher {path.name}: the file does not say how pixels become its input; (x - 128) / 64 "
+        "was assumed: its accuracy tells whether that is so"
+    )
+    return source, (note,)
 
 
 def is_plain(record: Mapping[str, Any]) -> bool:
@@ -174,8 +181,16 @@ def _preprocessing(
                 f"--mean: expected a network with a float input, found {path}, which takes pixels "
                 "as they are; leave the flag out"
             )
+        if ours is not None:  # how its frames are cut; the arithmetic is inside
+            return replace(ours.preprocessing, mean=(0.0,), scale=(1.0,)), ()
         return _pixels(signature, size, reading), ()
     if reading.mean is not None and reading.scale is not None:
+        for flag, values in (("mean", reading.mean), ("scale", reading.scale)):
+            if len(values) not in (1, signature.channels):
+                raise UsageError(
+                    f"--{flag}: expected one number for the one channel of {path}, found "
+                    f"{len(values)}"
+                )
         base = ours.preprocessing if ours else _pixels(signature, size, reading)
         return replace(base, mean=reading.mean, scale=reading.scale), ()
     if ours is not None:

@@ -93,7 +93,8 @@ def _observe(
     key = _key(work, source, core, chosen)
     path = work.out / KEPT
     kept = read_observed(path, key)
-    if kept is not None and not (histograms and _lacks_histograms(kept)):
+    complete = kept is not None and tuple(kept) == activations(core)
+    if kept is not None and complete and not (histograms and _lacks_histograms(kept)):
         work.progress.detail(f"int8: ranges as kept in {path}")
         return kept
     view = work.view(work.dataset.train, source.preprocessing)
@@ -124,9 +125,12 @@ def _calibration_inputs(
 ) -> Iterator[NDArray[Any]]:
     """Training images as the graph takes them, batch by batch."""
     session = work.core_session("student", core)
+    fixed = session.get_inputs()[0].shape[0]
     with work.progress.task("int8: calibrating", total=len(chosen)) as advance:
         for indices in view.batches(chosen):
-            yield feed(session, view.pixels(indices), view.preprocessing)
+            missing = -len(indices) % fixed if isinstance(fixed, int) else 0
+            filled = np.concatenate([indices, np.resize(indices, missing)])
+            yield feed(session, view.pixels(filled), view.preprocessing)
             advance(len(indices))
 
 

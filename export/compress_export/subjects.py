@@ -10,6 +10,7 @@ from compress.data.dataset import Dataset
 from compress.data.open import open_dataset
 from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.record import is_rebuildable, rebuild_network, torch_model
+from compress.distill.teachers.torch_network import weights_sha256
 from compress.errors import ArtifactError, CompressError, ExportError, ModelError, UsageError
 from compress.models.checkpoint import LoadedModel, load_checkpoint
 from compress.models.reference import (
@@ -20,6 +21,7 @@ from compress.models.reference import (
 from compress.progress import Progress
 from compress.settings import Export, Network, Run, Splitting, Teachers
 from compress.training.trainee import build_network
+from compress_bench.metadata import without_folder
 from compress_export.bundle import BASELINE, STUDENT, TEACHER
 from compress_export.onnx_source import (
     Reading,
@@ -94,8 +96,10 @@ def _from_onnx(
     )
     student, notes = read_onnx(path, dataset, reading)
     named = settings.teacher not in (None, _NO_TEACHER)
-    teacher = _load_named(str(settings.teacher), dataset, run, progress) if named else None
-    return Subjects(_by_role(teacher, student, None), dataset, notes)
+    teacher, said = (
+        _load_named(str(settings.teacher), dataset, run, progress) if named else (None, ())
+    )
+    return Subjects(_by_role(teacher, student, None), dataset, notes + said)
 
 
 def _by_role(teacher: Source | None, student: Source, baseline: Source | None) -> dict[str, Source]:
@@ -177,7 +181,8 @@ def _open_data(
     if dataset.fingerprint == record["fingerprint"]:
         return dataset, ()
     note = (
-        f"calibrated and measured on {dataset.name}, trained on {record['reference']}: "
+        f"calibrated and measured on {without_folder(dataset.name)}, trained on "
+        f"{without_folder(record['reference'])}: "
         "make sure that the test images were not among the training images"
     )
     return dataset, (note,)
@@ -198,7 +203,7 @@ def _load_foreign(
         preprocessing=built.preprocessing,
         classes=dataset.classes,
         name=subject,
-        sha256=sha256_file(network.weights) if network.weights else "",
+        sha256=sha256_file(network.weights) if network.weights else weights_sha256(built.module),
         manifest={},
     )
     return model, built.notes
@@ -217,7 +222,7 @@ def _find_teacher(
     if settings.teacher == _NO_TEACHER:
         return None, ()
     if settings.teacher is not None:
-        return _load_named(settings.teacher, dataset, run, progress), ()
+        return _load_named(settings.teacher, dataset, run, progress)
     record = student.manifest.get("teacher")
     if record is None:
         return None, ()
@@ -225,9 +230,9 @@ def _find_teacher(
         return _reopen_teacher(record, student, dataset, run), ()
     if not is_rebuildable(record):
         note = (
-            f"{student.name} was taught by {record['reference']}, which is not one network "
-            "with the data's classes: the bundle holds no teacher; give --teacher FOLDER to put "
-            "one beside it"
+            f"{without_folder(student.name)} was taught by {without_folder(record['reference'])}, "
+            "which is not one network with the data's classes: the bundle holds no teacher; give "
+            "--teacher FOLDER to put one beside it"
         )
         return None, (note,)
     return torch_source(_rebuild_teacher(record, student, dataset)), ()
@@ -271,8 +276,10 @@ def _rebuild_teacher(
     return teacher
 
 
-def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) -> Source:
-    """The teacher that --teacher names."""
+def _load_named(
+    reference: str, dataset: Dataset, run: Run, progress: Progress
+) -> tuple[Source, tuple[str, ...]]:
+    """The teacher that --teacher names, and what was assumed of it."""
     if not (Path(reference).is_dir() or _is_onnx(reference) or reference.startswith(_PRETRAINED)):
         raise UsageError(
             f"--teacher {reference}: expected a checkpoint folder, an .onnx file, torchvision:NAME "
@@ -281,7 +288,7 @@ def _load_named(reference: str, dataset: Dataset, run: Run, progress: Progress) 
     teacher = load_teacher(Teachers(teacher=(reference,)), dataset, run, progress)
     if _is_onnx(reference):
         return teacher_source(Path(reference), teacher)
-    return torch_source(torch_model(teacher))
+    return torch_source(torch_model(teacher)), ()
 
 
 def _check_classes(name: str, classes: tuple[str, ...], dataset: Dataset) -> None:

@@ -119,7 +119,8 @@ def sqnr_db(exact: NDArray[np.float32], found: NDArray[np.float32]) -> float | N
 def mean_kl(exact: NDArray[np.float32], found: NDArray[np.float32]) -> float:
     """Mean over images of sum p log(p / q) in nats; p and q are softmax of logits [N, C]."""
     p, q = (log_softmax(logits.astype(np.float64), axis=1) for logits in (exact, found))
-    return float((np.exp(p) * (p - q)).sum(axis=1).mean())
+    # never negative but by rounding
+    return max(0.0, float((np.exp(p) * (p - q)).sum(axis=1).mean()))
 
 
 def _share(holds: NDArray[np.bool_]) -> Interval:
