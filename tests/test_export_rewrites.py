@@ -114,6 +114,28 @@ BY_HAND = """
     pooled = GlobalAveragePool (near)
     logits = Flatten (pooled)
 """
+SHARED = """
+    stem = Conv (input, mix, bias)
+    moved = Conv (stem, mix)
+    pooled = GlobalAveragePool (moved)
+    flat = Flatten (pooled)
+    dense = Gemm <transB = 1> (flat, square, bias)
+    turned = MatMul (dense, square)
+    again = Gemm <transB = 1> (turned, square)
+    raised = Add (again, bias)
+    logits = Clip (raised, minus, six)
+"""
+FACTORED = """
+    pooled = GlobalAveragePool (input)
+    flat = Flatten (pooled)
+    plain = Gemm (flat, square, bias)
+    scaled = Gemm <alpha = 0.5, beta = 2.0, transB = 1> (flat, square, bias)
+    bare = Gemm <alpha = 3.0> (flat, square)
+    number = Gemm <beta = 0.5> (flat, square, six)
+    lined = Gemm (flat, square, line)
+    computed = Gemm <alpha = 0.5> (flat, square, plain)
+    logits = Sum (plain, scaled, bare, number, lined, computed)
+"""
 GRAPHS = {
     "by hand": BY_HAND,
     "pooled": POOLED,
@@ -122,6 +144,8 @@ GRAPHS = {
     "clipped": CLIPPED,
     "normed": NORMED,
     "counted": COUNTED,
+    "shared": SHARED,
+    "factored": FACTORED,
 }
 _CHANNELS = 8
 _SHAPES = {
@@ -130,6 +154,7 @@ _SHAPES = {
     "mix": (_CHANNELS, _CHANNELS, 1, 1),
     "square": (_CHANNELS, _CHANNELS),
     "bias": (_CHANNELS,),
+    "line": (1, _CHANNELS),
     "weight": (_CHANNELS,),
     "mean": (_CHANNELS,),
     "variance": (_CHANNELS,),
@@ -430,6 +455,79 @@ def test_a_free_batch_norm_over_images_becomes_a_depthwise_convolution():
         values[made.input[2]], values["bias"] - values["mean"] * factor, rtol=1e-5
     )
     assert types(model)[-1] == "BatchNormalization"  # over [N, C]: no image
+
+
+def test_a_constant_has_one_copy_for_each_way_in_which_it_is_read():
+    model = graph(SHARED)
+    assert load_rewrite("own_constants", BEFORE_INT8)(model) == 2
+    read = {node.output[0]: list(node.input) for node in model.graph.node}
+    assert read["moved"][1] == read["stem"][1] == "mix"  # alike: they share
+    assert read["dense"][1] == read["again"][1] == "square"
+    assert read["stem"][2] == read["dense"][2] == "bias"
+    values = _values(model)
+    for copied, original in ((read["turned"][1], "square"), (read["raised"][1], "bias")):
+        assert copied != original
+        np.testing.assert_array_equal(values[copied], values[original])
+
+
+def test_one_weight_of_a_depthwise_and_a_dense_convolution_is_copied():
+    """Pairs of the first are exempt, those of the second are not."""
+    model = parser.parse_model("""
+    <ir_version: 8, opset_import: ["" : 18]>
+    main (float[1, 2, 4, 4] input, float[1, 1, 4, 4] other) => (float[1, 2, 4, 4] logits)
+    <float[2, 1, 1, 1] w = {1.0, 2.0}> {
+        deep = Conv <group = 2> (input, w)
+        dense = Conv (other, w)
+        logits = Add (deep, dense)
+    }
+    """)
+    assert load_rewrite("own_constants", BEFORE_INT8)(model) == 1
+    assert model.graph.node[0].input[1] != model.graph.node[1].input[1]
+
+
+def test_what_a_body_reads_keeps_its_name_whoever_reads_it_first():
+    model = parser.parse_model("""
+    <ir_version: 10, opset_import: ["" : 18]>
+    main (float[2] input, bool[1] known) => (float[2] logits) <float[2] w = {1.0, 2.0}> {
+        moved = Add (input, w)
+        chosen = If (known) <
+            then_branch = yes () => (float[2] a) { a = Identity (w) },
+            else_branch = no () => (float[2] b) { b = Neg (w) }
+        >
+        logits = Mul (moved, chosen)
+    }
+    """)
+    assert load_rewrite("own_constants", BEFORE_INT8)(model) == 1
+    assert model.graph.node[0].input[1] == "w_copy"
+    assert set(_values(model)) == {"w", "w_copy"}
+    assert load_rewrite("own_constants", BEFORE_INT8)(model) == 0
+
+
+def test_the_factors_of_a_gemm_go_into_its_weight_and_bias():
+    model = graph(FACTORED)
+    before = _values(model)
+    assert load_rewrite("plain_gemm", BEFORE_INT8)(model) == 4
+    values = _values(model)
+    gemms = {node.output[0]: node for node in model.graph.node if node.op_type == "Gemm"}
+    found = {
+        name: [values.get(part) for part in node.input[1:]]
+        for name, node in gemms.items()
+        if name != "computed"
+    }
+    square, bias = before["square"], before["bias"]
+    wanted = {
+        "plain": [square, bias],
+        "scaled": [square / 2, bias * 2],
+        "bare": [square * 3],
+        "number": [square, np.full(_CHANNELS, 3.0)],
+        "lined": [square, before["line"][0]],
+    }
+    assert set(found) == set(wanted)
+    for name, parts in wanted.items():
+        for one, other in zip(found[name], parts, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert [item.name for item in gemms["scaled"].attribute] == ["transB"]
+    assert [item.name for item in gemms["computed"].attribute] == ["alpha"]
 
 
 def test_the_exporters_mean_is_gone_from_a_converted_network():

@@ -80,3 +80,33 @@ def test_a_bound_between_two_moves_ends(node):
     """
     owners = range_owners(onnx.parser.parse_model(text).graph)
     assert set(owners) == {"a", "logits"}
+
+
+@pytest.mark.parametrize("clip", ["Clip (a, half)", "Clip (a, , minus)", "Clip (a, computed)"])
+def test_a_convolution_before_bounds_that_do_not_hold_zero_keeps_its_own(clip):
+    """Such a Clip stays, and is given all that the convolution makes."""
+    text = NETWORK.replace("Relu (a)", clip).replace(
+        "float[4, 4, 1, 1] w", "float half = {0.5}, float minus = {-0.5}, float[4, 4, 1, 1] w"
+    )
+    text = text.replace("a = Conv", "computed = ReduceMin <keepdims = 0> (input)\n    a = Conv")
+    owners = _owners(text)
+    assert "a" not in owners
+    assert owners["c"] == "b"
+
+
+@pytest.mark.parametrize("read", ["a", "b"])
+def test_a_convolution_whose_relu_matters_within_a_body_keeps_its_own(read):
+    text = """
+    <ir_version: 10, opset_import: ["" : 18]>
+    main (float[1, 4, 4, 4] input, bool[1] known) => (float[1, 4, 4, 4] logits)
+    <float[4, 4, 1, 1] w> {
+        a = Conv (input, w)
+        b = Relu (a)
+        c = If (known) <
+            then_branch = yes () => (float[1, 4, 4, 4] x) { x = Identity (READ) },
+            else_branch = no () => (float[1, 4, 4, 4] y) { y = Abs (READ) }
+        >
+        logits = Add (b, c)
+    }
+    """
+    assert _owners(text.replace("READ", read)) == {}

@@ -12,18 +12,8 @@ from compress.errors import ExportError
 from compress.preprocess import Preprocessing
 from compress.settings.export import InputKind, OutputKind
 from compress_export.frames import take_frames
+from compress_export.quantizers.kept_float import final_softmax
 from compress_export.splice import append, free, only_input
-
-# Between a Softmax and an output, these leave shares what they are.
-_PASSING = (
-    "Cast",
-    "DequantizeLinear",
-    "Flatten",
-    "Identity",
-    "QuantizeLinear",
-    "Reshape",
-    "Squeeze",
-)
 
 
 def attach_ends(
@@ -105,11 +95,7 @@ def _check_core(graph: onnx.GraphProto) -> None:
 
 def ends_in_softmax(model: onnx.ModelProto) -> bool:
     """Whether what a graph calls its output are shares already, and no logits."""
-    made_by = {name: node for node in model.graph.node for name in node.output}
-    node = made_by.get(model.graph.output[0].name)
-    while node is not None and node.op_type in _PASSING:
-        node = made_by.get(node.input[0])
-    return node is not None and node.op_type == "Softmax"
+    return bool(final_softmax(model.graph))
 
 
 def _shares(source: str, target: str, *, given: bool) -> onnx.NodeProto:

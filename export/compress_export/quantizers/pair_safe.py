@@ -6,7 +6,7 @@ two adjacent int8 weights and adds the two products in 16 bits with saturation. 
 255 * 129 = 32895). Two weights of opposite sign always fit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,10 @@ class Weight:
 
 
 def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
-    """The constant weights of Conv, Gemm and MatMul, directly or behind a DequantizeLinear."""
+    """The constant weights of Conv, Gemm and MatMul, directly or behind a DequantizeLinear.
+
+    One that is read in several ways comes once for each; own_constants.py leaves none.
+    """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     stored = {
         node.output[0]: node.input[0]
@@ -67,28 +70,29 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
     seen = set()
     for node in model.graph.node:
         name = stored.get(node.input[1], node.input[1]) if len(node.input) > 1 else ""
-        axis = _output_axis(node)
-        if axis is None or name not in tensors or name in seen:
+        if name not in tensors:
             continue
-        values = numpy_helper.to_array(tensors[name])
-        if node.op_type == "Conv" or values.ndim == 2:
-            seen.add(name)
-            yield Weight(name, axis, values, _is_depthwise(node, values))
+        reading = weight_reading(node, tensors[name].dims)
+        if reading is not None and (name, reading) not in seen:
+            seen.add((name, reading))
+            axis, exempt = reading
+            yield Weight(name, axis, numpy_helper.to_array(tensors[name]), exempt)
 
 
-def without_safe_scales(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of products that are left in float, since nothing keeps their constants safe.
+def weight_reading(node: onnx.NodeProto, shape: Sequence[int]) -> tuple[int, bool] | None:
+    """How a node reads its second input as a weight; None where it does not.
 
-    Those with a constant of another rank than two, or with one as the first factor, which the
-    kernels take for activations.
+    Args:
+        node: of any kind.
+        shape: of that input.
+
+    Returns:
+        The axis of the output channels, and whether the weight is exempt: see `Weight`.
     """
-    constants = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
-    return tuple(
-        node.name
-        for node in model.graph.node
-        if node.op_type in ("Gemm", "MatMul")
-        and (node.input[0] in constants or constants.get(node.input[1], 2) != 2)
-    )
+    axis = _output_axis(node)
+    if axis is None or (node.op_type != "Conv" and len(shape) != 2):
+        return None
+    return axis, _is_depthwise(node, shape)
 
 
 def _output_axis(node: onnx.NodeProto) -> int | None:
@@ -99,10 +103,10 @@ def _output_axis(node: onnx.NodeProto) -> int | None:
     return 1 if node.op_type == "MatMul" else None
 
 
-def _is_depthwise(node: onnx.NodeProto, values: NDArray[np.generic]) -> bool:
+def _is_depthwise(node: onnx.NodeProto, shape: Sequence[int]) -> bool:
     """One input and one output channel a group; with a multiplier onnxruntime takes the GEMM."""
     groups = _integer(node, "group", 1) if node.op_type == "Conv" else 1
-    return groups > 1 and groups == values.shape[0] and values.shape[1] == 1
+    return groups > 1 and groups == shape[0] and shape[1] == 1
 
 
 def _integer(node: onnx.NodeProto, name: str, default: int) -> int:

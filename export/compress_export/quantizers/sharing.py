@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import onnx
 
 from compress_export.calibration import Range, Ranges
+from compress_export.quantizers.kept_float import vanishing_bounds
 
 _MOVES = (
     "AveragePool",
@@ -24,7 +25,6 @@ _MOVES = (
     "Transpose",
     "Unsqueeze",
 )
-_BOUNDS = ("Clip", "Relu")
 
 
 def range_owners(graph: onnx.GraphProto) -> dict[str, str]:
@@ -34,12 +34,13 @@ def range_owners(graph: onnx.GraphProto) -> dict[str, str]:
         readers[name] = readers.get(name, 0) + 1
     constants = {tensor.name for tensor in graph.initializer}  # never watched: nothing's owner
     ends = {value.name for value in (*graph.input, *graph.output)}
+    vanishing = vanishing_bounds(graph)
     direct: dict[str, str] = {}
     for node in graph.node:
         source = node.input[0] if node.input else ""
         if node.op_type in _MOVES and source not in constants:
             direct |= dict.fromkeys(node.output, source)
-        elif node.op_type in _BOUNDS and readers[source] == 1 and source not in ends:
+        elif node.output[0] in vanishing and readers[source] == 1 and source not in ends:
             direct[source] = node.output[0]
     return {name: _last(name, direct) for name in direct}
 

@@ -18,8 +18,8 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
 from compress_export.calibration import Ranges
+from compress_export.quantizers.kept_float import kept_float
 from compress_export.quantizers.pair_projection import SafeWeight, safe_weights
-from compress_export.quantizers.pair_safe import without_safe_scales
 from compress_export.quantizers.sharing import range_owners, spread_ranges
 from compress_export.quantizers.weight_scales import leave_room_for_biases
 
@@ -104,7 +104,7 @@ def quantize(
             activation_qType=QuantType.QUInt8,
             tensors_range=_tensors_data(spread),
             nodes_to_quantize=[],
-            nodes_to_exclude=list(without_safe_scales(prepared)),
+            nodes_to_exclude=list(kept_float(prepared)),
             op_types_to_quantize=list(OPERATORS),
             extra_options={"TensorQuantOverrides": _weight_overrides(safe)},
         )

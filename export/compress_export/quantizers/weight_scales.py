@@ -39,7 +39,8 @@ def leave_room_for_biases(
             low, high = ranges[source]
             input_scale = (max(high, 0.0) - min(low, 0.0)) / _STEPS
             biases = numpy_helper.to_array(constants[bias]).ravel()
-            found[name] = _raise(found[name], biases, input_scale)
+            if biases.size in (1, found[name].scales.size):  # else the layer stays in float
+                found[name] = _raise(found[name], biases, input_scale)
     return found
 
 
