@@ -133,7 +133,7 @@ def _audit(layer: _Layer, bias: NDArray[np.float64] | None) -> LayerAudit:
     lowest = layer.bias + layer.low * positive + layer.high * negative
     highest = layer.bias + layer.high * positive + layer.low * negative
     wanted = layer.bias
-    if bias is not None:
+    if bias is not None and bias.size in (1, layer.scale.size):
         wanted = np.rint(np.broadcast_to(bias.reshape(-1), layer.scale.shape) / layer.scale)
     at_the_end = (layer.bias >= _LIMIT - 1) | (layer.bias <= -_LIMIT)
     cut = ~_fits(wanted, wanted) | at_the_end
