@@ -79,7 +79,8 @@ class _Statistics:
             if not np.isfinite((low, high)).all():
                 raise ExportError(
                     "calibration: expected finite values, found NaN or infinity in "
-                    f"{self._tensors[index]}; look at the network's weights"
+                    f"{self._tensors[index]}; look at the network's weights, or leave --int8 out "
+                    "where a mask holds infinities"
                 )
             seen[:, index] = low, high
             if self._histograms:
