@@ -78,19 +78,20 @@ def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
 def count_readers(graph: onnx.GraphProto) -> Counter[str]:
     """How often each tensor is read, also within If and Loop; an output of the graph is read."""
     counts = Counter(
-        name for part in _with_bodies(graph) for node in part.node for name in node.input
+        name for part in with_bodies(graph) for node in part.node for name in node.input
     )
-    counts.update(output.name for part in _with_bodies(graph) for output in part.output)
+    counts.update(output.name for part in with_bodies(graph) for output in part.output)
     return counts
 
 
-def _with_bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+def with_bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and the bodies of its If and Loop nodes."""
     yield graph
     for node in graph.node:
         for item in node.attribute:
             for body in (item.g, *item.graphs):
                 if body.node:
-                    yield from _with_bodies(body)
+                    yield from with_bodies(body)
 
 
 def free_name(graph: onnx.GraphProto, name: str) -> str:
@@ -134,7 +135,7 @@ def bypass(graph: onnx.GraphProto, node: onnx.NodeProto) -> bool:
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    for part in _with_bodies(graph):
+    for part in with_bodies(graph):
         for node in part.node:
             for names in (node.input, node.output):
                 for i, name in enumerate(names):

@@ -5,27 +5,19 @@ from typing import Any
 
 import onnx
 
+from compress_export.rewrites import _graph
+
 _OURS = "compress."
 
 
 def rewrite(model: onnx.ModelProto) -> int:
     """Clear every note but our own `compress.*`; returns the number of notes removed."""
     removed = _clear(model)
-    for graph in _graphs(model.graph):
+    for graph in _graph.with_bodies(model.graph):
         removed += sum(_clear(holder) for holder in _holders(graph))
     for function in model.functions:
         removed += sum(_clear(holder) for holder in (function, *function.node))
     return removed
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and the bodies of its If and Loop nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for body in (attribute.g, *attribute.graphs):
-                if body.node:
-                    yield from _graphs(body)
 
 
 def _holders(graph: onnx.GraphProto) -> Iterator[Any]:
