@@ -8,6 +8,7 @@ CompressError (1)
 ├── TrainingError (1)      training that diverged
 ├── ExportError (1)        a conversion that failed or does not match
 ├── BenchError (1)         a measurement that could not be made
+│   └── RunnerLostError     the measuring process died, or its link dropped
 ├── MissingExtraError (1)  a package that another `pip install` brings
 ├── GoalMissedError (3)    measured, and a goal is not met
 ├── InconclusiveError (4)  measured, and the machine cannot tell
@@ -51,6 +52,10 @@ class ExportError(CompressError):
 
 class BenchError(CompressError):
     """A measurement could not be made."""
+
+
+class RunnerLostError(BenchError):
+    """The process that measures ended without a last word; what it had told is kept."""
 
 
 class MissingExtraError(CompressError):

@@ -6,29 +6,34 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from compress.errors import BenchError
+from compress.errors import BenchError, RunnerLostError
 from compress_bench import runner
 
 Event = dict[str, Any]
 
 
-def stream(job: Mapping[str, Any]) -> Generator[Event, None, None]:
+def stream(job: Mapping[str, Any], prefix: Sequence[str] = ()) -> Generator[Event, None, None]:
     """Start the runner on a job and yield its events as they come.
 
     The process ends with the iterator: when it is exhausted, closed, or left by Ctrl-C.
 
+    Args:
+        job: for the runner.
+        prefix: a command that runs the rest of its arguments.
+
     Raises:
-        BenchError: the runner failed or died; names the model it was busy with.
+        BenchError: the runner failed; names the model it was busy with.
+        RunnerLostError: it died; the events before were yielded.
     """
     last: Event = {}
     with (
         tempfile.TemporaryFile() as stdin,
         tempfile.TemporaryFile() as stderr,
-        _start(job, stdin, stderr) as process,
+        _start(job, prefix, stdin, stderr) as process,
     ):
         try:
             for event in _events(process):
@@ -40,17 +45,19 @@ def stream(job: Mapping[str, Any]) -> Generator[Event, None, None]:
                     return
                 else:
                     yield event
-            raise BenchError(_obituary(last, process.wait(), stderr))
+            raise RunnerLostError(_obituary(last, process.wait(), stderr))
         finally:
             process.kill()
 
 
-def _start(job: Mapping[str, Any], stdin: IO[bytes], stderr: IO[bytes]) -> "subprocess.Popen[str]":
+def _start(
+    job: Mapping[str, Any], prefix: Sequence[str], stdin: IO[bytes], stderr: IO[bytes]
+) -> "subprocess.Popen[str]":
     # Files, not pipes: neither side ever waits for the other.
     stdin.write(json.dumps(job).encode())
     stdin.seek(0)
     # -P: this folder's statistics.py must not stand in for the standard library's.
-    command = [sys.executable, "-P", str(Path(runner.__file__))]
+    command = [*prefix, sys.executable, "-P", str(Path(runner.__file__))]
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}
     return subprocess.Popen(
         command,
