@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,13 @@ import pytest
 
 import bench_models
 import compress.preprocess
-from compress.errors import BenchError
+from compress.errors import BenchError, RunnerLostError
 from compress.preprocess import preprocess
 from compress_bench import runner
+from compress_bench.evidence import COPY
+from compress_bench.measure.bed import Bed, Clock
+from compress_bench.measure.latency import measure_latency
+from compress_bench.profiles import PROFILES
 from compress_bench.targets.local import stream
 
 
@@ -29,10 +34,8 @@ def job(kind, paths, **changes):
         "block_seconds": 0.001,
         "block_inferences": 5,
         "warm_up_seconds": 0.02,
-        "models": [
-            {"variant": name, "path": str(path), "shape": [1, bench_models.SIDE, bench_models.SIDE]}
-            for name, path in paths.items()
-        ],
+        "runtimes": {},
+        "models": [{"variant": name, "path": str(path)} for name, path in paths.items()],
     }
     return fields | changes
 
@@ -99,6 +102,65 @@ def test_spinning_is_off_and_unknown_settings_are_skipped_and_said(model):
         "session.intra_op.allow_spinning": "0",
         "enable_cpu_mem_arena": False,
     }
+
+
+def test_a_setting_that_onnxruntime_refuses_is_skipped_and_said(model):
+    too_long = "session." + "x" * 5000
+    events = list(stream(job("inspect", {"a": model}, session={too_long: "1"})))
+    (session,) = (event for event in events if event["event"] == "session")
+    assert session["skipped"] == [too_long]
+    assert set(session["applied"]) == {"session.intra_op.allow_spinning"}
+
+
+def test_the_hello_tells_versions_and_the_first_parts_of_a_cold_start(model):
+    import onnxruntime
+
+    hello = next(stream(job("inspect", {"a": model})))
+    assert hello["event"] == "hello"
+    assert hello["runtimes"] == {"onnxruntime": onnxruntime.__version__}
+    assert hello["import_numpy_seconds"] > 0 and hello["import_runtime_seconds"] > 0
+    if sys.platform == "linux":
+        assert hello["python_seconds"] >= 0
+
+
+def test_each_round_comes_with_the_state_of_the_machine(model):
+    events = list(stream(job("latency", {"a": model}, rounds=3)))
+    states = [event["state"] for event in events if event["event"] in ("state", "round")]
+    assert len(states) == 4  # one before the first round
+    assert all({"khz", "celsius", "load", "stolen_cpu_seconds"} <= state.keys() for state in states)
+    seconds = [state["seconds"] for state in states]
+    assert seconds == sorted(seconds)
+
+
+def test_a_budget_that_is_used_up_ends_after_the_first_round_and_says_so(model):
+    events = list(stream(job("latency", {"a": model}, rounds=50, budget_seconds=0.0)))
+    assert [event["round"] for event in events if event["event"] == "round"] == [0]
+    assert [event["rounds"] for event in events if event["event"] == "capped"] == [1]
+
+
+def test_paced_frames_have_a_time_or_none_each(model):
+    events = list(stream(job("paced", {"a": model}, fps=200, frames=15)))
+    (paced,) = (event for event in events if event["event"] == "paced")
+    assert paced["period_seconds"] == 1 / 200
+    assert len(paced["frames_ns"]) == 15
+    assert all(taken is None or taken > 0 for taken in paced["frames_ns"])
+
+
+def test_a_sustained_run_tells_one_median_a_window(model):
+    changes = {"idle_seconds": 0.0, "seconds": 0.06, "window_seconds": 0.02}
+    events = list(stream(job("sustained", {"a": model}, **changes)))
+    windows = [event for event in events if event["event"] == "window"]
+    assert 1 <= len(windows) <= 3
+    assert all(window["median_ns"] > 0 and window["inferences"] >= 1 for window in windows)
+
+
+def test_the_profile_of_layers_has_each_operator_in_each_run(model):
+    changes = {"runs": 6, "optimization": "all", "budget_seconds": 60.0}
+    events = list(stream(job("layers", {"a": model}, **changes)))
+    (layers,) = (event for event in events if event["event"] == "layers")
+    assert layers["runs"] == 6
+    assert "MatMul" in [node["operator"] for node in layers["nodes"]]
+    assert all(len(node["microseconds"]) == 6 for node in layers["nodes"])
 
 
 def test_inspect_tells_machine_shapes_and_metadata(tmp_path):
@@ -190,12 +252,6 @@ def test_labels_come_with_their_scores(tmp_path, batch):
     assert scores.shape == (25,) and (scores > 1 / 3).all() and (scores <= 1).all()
 
 
-def test_a_fixed_batch_that_differs_is_refused_with_both_numbers(tmp_path):
-    path = bench_models.write_model(tmp_path / "m.onnx", batch=4)
-    with pytest.raises(BenchError, match=r"fixed at 4, found batch size 1; .*--batch-size 4"):
-        list(stream(job("latency", {"a": path})))
-
-
 def test_a_runner_that_is_killed_names_the_model_it_was_busy_with(model):
     with pytest.raises(BenchError, match=r"busy \(.*\): .* killed by SIGKILL"):
         for event in stream(job("latency", {"busy": model}, rounds=100_000)):
@@ -203,6 +259,45 @@ def test_a_runner_that_is_killed_names_the_model_it_was_busy_with(model):
                 pid = event["pid"]
             if event["event"] == "round" and event["round"] == 1:
                 os.kill(pid, signal.SIGKILL)
+
+
+def dying(deaths, after):
+    """This machine, whose first runners are killed once they have told of round `after`."""
+    left = [deaths]
+
+    def target(wanted):
+        pid = 0
+        for event in stream(wanted):
+            pid = event.get("pid", pid)
+            yield event
+            if event["event"] == "round" and event["round"] == after and left[0]:
+                left[0] -= 1
+                os.kill(pid, signal.SIGKILL)
+
+    return target
+
+
+def measure_on(target, model):
+    profile = replace(PROFILES["quick"], processes=2, rounds=100)
+    bed = Bed(target=target, threads=1, batch_size=1, seed=0, profile=profile, clock=Clock(600.0))
+    variant = replace(bench_models.variant("small"), path=model)
+    return measure_latency(bed, [variant], "small", lambda _: None)
+
+
+def test_a_killed_runner_keeps_its_finished_rounds_and_another_takes_its_place(model):
+    found = measure_on(dying(deaths=1, after=2), model)
+    assert [process.lost for process in found.processes] == [True, False, False]
+    kept, *whole = (len(process.rounds) for process in found.processes)
+    assert 3 <= kept < 100  # what was in the pipe when it died was finished too
+    assert whole == [100, 100]
+    assert all(len(r["small"]) and len(r[COPY]) for r in found.processes[0].rounds)
+    (note,) = found.notes
+    assert "lost_process" in note and "killed by SIGKILL" in note
+
+
+def test_runners_that_keep_dying_end_the_bench_with_what_killed_them(model):
+    with pytest.raises(RunnerLostError, match=r"(small|reference again) .*killed by SIGKILL"):
+        measure_on(dying(deaths=9, after=0), model)
 
 
 def test_a_runner_that_cannot_start_leaves_its_last_words(monkeypatch, model):

@@ -2,12 +2,14 @@
 
 A job comes as JSON on standard input; events go out as JSON Lines, each flushed at once, so that
 whoever listens keeps the finished rounds when the link drops. All statistics are made by the
-listener, from the raw samples. Job kinds: inspect, latency, memory, predict.
+listener, from the raw samples. Job kinds: inspect, latency, paced, sustained, memory, counts,
+layers, predict.
 """
 
 from __future__ import annotations
 
 import base64
+import errno
 import gc
 import importlib.util
 import json
@@ -15,26 +17,62 @@ import math
 import os
 import platform
 import random
+import re
+import struct
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-PROTOCOL = 1
+PROTOCOL = 2
 MIN_WARM_UP_RUNS = 3
 STEADY = 0.02  # the medians of two warm-up blocks in a row differ by this share at most
 MAX_BLOCK = 200  # inferences; more make the report larger but hardly narrow an interval
+SPIN_SECONDS = 0.05  # measured: threads that spin go on for 30 ms, on the next model's cores
 MEMORY_RUNS = 10  # the arena has its final size after two
 PREDICT_BATCH = 64
 LINE_ROWS = 1024  # rows of logits in one event
+PROFILE_WARM_UP = 3  # profiled inferences left out: they allocate, and find cold caches
+PROFILE_LEAST = 5
 
-_DTYPES = {
+# What can be fed, by onnxruntime's name of it.
+DTYPES = {
     "tensor(float)": "float32",
-    "tensor(uint8)": "uint8",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(uint16)": "uint16",
+    "tensor(int32)": "int32",
+    "tensor(uint32)": "uint32",
+    "tensor(int64)": "int64",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
 }
+_NEWER = "install a newer onnxruntime, or export for this one"
+# What onnxruntime says in its own words; in ours; what to do.
+_REFUSALS = (
+    (
+        r"model IR version: (\d+), max supported IR version: (\d+)",
+        "its IR version is %s, this one reads up to %s",
+        _NEWER,
+    ),
+    (
+        r"Opset (\d+) is under development.* domain (\S+) is till opset (\d+)",
+        "its operators are of opset %s, of domain %s this one knows up to %s",
+        _NEWER,
+    ),
+    (
+        r"External data path does not exist: (\S+)",
+        "its weights are missing: %s",
+        "copy that file too",
+    ),
+)
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "armv7l": 364}
+_THERMAL = "/sys/class/thermal"
+_FREQUENCY = "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq"
 # A Raspberry Pi's firmware; bits 0 to 3 say what happens now: under-voltage, capped, throttled,
 # soft temperature limit.
 _PI_THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -45,11 +83,21 @@ Emit = Callable[[Json], None]
 
 def main() -> int:
     """Read a job, do it, tell of it; 0 done, 1 failed (the last event says why)."""
+    python_seconds = process_age()
     emit = open_output()
     try:
         job = json.loads(sys.stdin.read())
-        emit(load_libraries())
-        kinds = {"inspect": inspect, "latency": latency, "memory": memory, "predict": predict}
+        emit(dict(load_libraries(job), python_seconds=python_seconds))
+        kinds = {
+            "inspect": inspect,
+            "latency": latency,
+            "paced": paced,
+            "sustained": sustained,
+            "memory": memory,
+            "counts": counts,
+            "layers": layers,
+            "predict": predict,
+        }
         kinds[job["kind"]](job, emit)
         emit({"event": "done"})
     except BrokenPipeError:  # nobody listens any more
@@ -58,6 +106,15 @@ def main() -> int:
         emit({"event": "error", "type": type(error).__name__, "message": str(error)})
         return 1
     return 0
+
+
+def process_age() -> Optional[float]:
+    """Seconds since this process was started, in steps of 10 ms; None off Linux."""
+    fields = read_text("/proc/self/stat").rpartition(")")[2].split()
+    if not fields or not hasattr(time, "CLOCK_BOOTTIME"):
+        return None
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22 of proc(5), after the name's 2
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
 
 
 def open_output() -> Emit:
@@ -73,65 +130,116 @@ def open_output() -> Emit:
     return emit
 
 
-def load_libraries() -> Json:
-    """Import numpy and onnxruntime, timed: the first part of a cold start."""
+def load_libraries(job: Json) -> Json:
+    """Import numpy and the runtimes that the job needs, timed: the first part of a cold start."""
     # Linux wheels since 1.29 record telemetry with a thread of their own.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     started = time.perf_counter()
     import numpy as np
 
     between = time.perf_counter()
-    import onnxruntime as ort
-
+    needed = {model.get("runtime", "onnxruntime") for model in job["models"]}
+    versions = {name: load_runtime(name, job) for name in sorted(needed | set(job["runtimes"]))}
     return {
         "event": "hello",
         "protocol": PROTOCOL,
         "pid": os.getpid(),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "onnxruntime": ort.__version__,
+        "onnxruntime": versions.get("onnxruntime"),
+        "runtimes": versions,
         "import_numpy_seconds": between - started,
-        "import_onnxruntime_seconds": time.perf_counter() - between,
+        "import_runtime_seconds": time.perf_counter() - between,
     }
 
 
-def open_session(model: Json, job: Json, emit: Emit) -> Any:
-    """An onnxruntime session with threads set explicitly; says which settings it skipped."""
+def load_runtime(name: str, job: Json) -> str:
+    """Import a runtime; its version."""
+    if name != "onnxruntime":
+        return str(load_module(job["runtimes"][name]).version())
     import onnxruntime as ort
 
+    return str(ort.__version__)
+
+
+def open_session(
+    model: Json, job: Json, emit: Emit, prepare: Optional[Callable[[Any], None]] = None
+) -> Any:
+    """A session with threads set explicitly; says which settings it skipped.
+
+    Args:
+        model: path, variant, and what is its own: runtime, threads, session settings.
+        job: what holds for all models.
+        emit: told of the session.
+        prepare: changes onnxruntime's options further.
+    """
     emit({"event": "phase", "phase": "opening the model", "variant": model["variant"]})
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = job["threads"]
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
+    threads = model.get("threads") or job["threads"]
     # Spin-waiting burns the CPU between inferences and, on a busy machine, doubles their time.
     wanted = {"session.intra_op.allow_spinning": "0"}
     wanted.update(job.get("session", {}))
     wanted.update(model.get("session", {}))
-    skipped = [key for key, value in wanted.items() if not _set_option(options, key, value)]
     started = time.perf_counter()
-    try:
-        session = ort.InferenceSession(model["path"], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # each fault has a type of its own there
-        raise ValueError(
-            "%s: expected an ONNX file, and onnxruntime %s cannot open it (%s); "
-            "export it again" % (model["path"], ort.__version__, " ".join(str(error).split()))
-        ) from error
+    runtime = model.get("runtime", "onnxruntime")
+    if runtime == "onnxruntime":
+        session, skipped = _open_onnxruntime(model["path"], threads, wanted, prepare)
+        applied = {key: value for key, value in wanted.items() if key not in skipped}
+    else:
+        # Predictions take batches of any size; all else has one shape, which may be faster.
+        shapes = {} if job["kind"] == "predict" else model.get("shapes")
+        settings = dict(wanted, shapes=shapes)
+        foreign = load_module(job["runtimes"][runtime])
+        session, skipped = foreign.open_session(model["path"], threads, settings), []
+        applied = session.applied
     emit(
         {
             "event": "session",
             "variant": model["variant"],
             "seconds": time.perf_counter() - started,
-            "applied": {key: value for key, value in wanted.items() if key not in skipped},
+            "applied": applied,
             "skipped": skipped,
         }
     )
     return session
 
 
+def _open_onnxruntime(
+    path: str, threads: int, wanted: Json, prepare: Optional[Callable[[Any], None]]
+) -> Any:
+    """The session, and which of the wanted settings this version does not know."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    skipped = [key for key, value in wanted.items() if not _set_option(options, key, value)]
+    if prepare is not None:
+        prepare(options)
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # each fault has a type of its own there
+        raise ValueError(explain_refusal(path, ort.__version__, str(error))) from error
+    return session, skipped
+
+
+def explain_refusal(path: str, version: str, message: str) -> str:
+    """Why onnxruntime does not open a file, and what to do, in one sentence."""
+    subject = "%s: expected an ONNX file, and onnxruntime %s cannot open it" % (path, version)
+    for pattern, found, remedy in _REFUSALS:
+        match = re.search(pattern, message)
+        if match:
+            return "%s (%s); %s" % (subject, found % match.groups(), remedy)
+    words = re.sub(r"^\[ONNXRuntimeError\].*?failed: ?", "", " ".join(message.split()))
+    return "%s (%s); export it again" % (subject, words)
+
+
 def _set_option(options: Any, key: str, value: Any) -> bool:
-    """Set a dotted session config entry or an attribute; False where this version has none."""
+    """Set a dotted session config entry or an attribute; False where this version has none.
+
+    onnxruntime takes every dotted entry and heeds those it knows; only attributes can be missed.
+    """
     try:
         if "." in key:
             options.add_session_config_entry(key, str(value))
@@ -145,30 +253,41 @@ def _set_option(options: Any, key: str, value: Any) -> bool:
 
 
 def make_feed(session: Any, model: Json, job: Json) -> Json:
-    """Seeded random pixels in the model's shape and type."""
+    """Seeded values for each input: pixels, numbers from -2 to 2, or ones."""
     import numpy as np
 
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        raise ValueError("expected one input, found %d" % len(inputs))
-    if inputs[0].type not in _DTYPES:
-        raise ValueError("expected a float or uint8 input, found %s" % inputs[0].type)
-    shape = list(inputs[0].shape)
-    if isinstance(shape[0], int) and shape[0] != job["batch_size"]:
-        raise ValueError(
-            "its batch is fixed at %d, found batch size %d; export it with a dynamic batch "
-            "or give --batch-size %d" % (shape[0], job["batch_size"], shape[0])
-        )
-    shape[0] = job["batch_size"]
-    if model["shape"] is None and not all(isinstance(size, int) for size in shape):
-        raise ValueError("expected an input of fixed size after the batch, found %s" % shape[1:])
-    for i in range(1, len(shape)):
-        if not isinstance(shape[i], int):
-            shape[i] = model["shape"][i - 1]
-    pixels = np.random.RandomState(job["seed"]).randint(0, 256, size=shape)
-    dtype = _DTYPES[inputs[0].type]
-    values = pixels if dtype == "uint8" else (pixels - 128) / 64
-    return {inputs[0].name: np.ascontiguousarray(values, dtype=dtype)}
+    random_values = np.random.RandomState(job["seed"])
+    feed = {}
+    for value in session.get_inputs():
+        if value.type not in DTYPES:
+            raise ValueError("input %s: cannot feed a %s" % (value.name, value.type))
+        dtype, shape = DTYPES[value.type], feed_shape(value, model, job)
+        if is_fed_ones(dtype, len(shape)):
+            feed[value.name] = np.ones(shape, dtype=dtype)
+            continue
+        pixels = random_values.randint(0, 256, size=shape)
+        values = {"uint8": pixels, "int8": pixels - 128}.get(dtype, (pixels - 128) / 64)
+        feed[value.name] = np.array(values, dtype=dtype, order="C")
+    return feed
+
+
+def is_fed_ones(dtype: str, axes: int) -> bool:
+    """Whether an input gets ones: an id of any table, a mask that hides nothing, a length."""
+    is_image = dtype in ("uint8", "int8") and axes >= 3
+    return not dtype.startswith("float") and not is_image
+
+
+def feed_shape(value: Any, model: Json, job: Json) -> List[int]:
+    """The sizes that the listener chose; else the file's own, with the batch where it is open."""
+    chosen = (model.get("shapes") or {}).get(value.name)
+    if chosen is not None:
+        return list(chosen)
+    shape = list(value.shape)
+    if shape and not isinstance(shape[0], int):
+        shape[0] = job["batch_size"]
+    if not all(isinstance(size, int) for size in shape):
+        raise ValueError("input %s: the sizes of %s are open" % (value.name, shape))
+    return shape
 
 
 # ------------------------------------------------------------------------------------- inspect
@@ -248,12 +367,15 @@ class Stream:
     Attributes:
         variant: whose samples these are.
         count: inferences in one block.
+        pace: seconds of one inference, as far as known.
     """
 
-    def __init__(self, variant: str, session: Any, feed: Json) -> None:
-        """Keep the session; nothing runs yet."""
+    def __init__(self, variant: str, session: Any, feed: Json, rest: float = 0.0) -> None:
+        """Keep the session; nothing runs yet. `rest`: seconds of pause after each block."""
         self.variant = variant
+        self._rest = rest
         self.count = MIN_WARM_UP_RUNS
+        self.pace = 0.0
         self._run = session.run
         self._feed = feed
 
@@ -272,39 +394,73 @@ class Stream:
             started = clock()
             run(None, feed)
             samples[i] = clock() - started
-        return {
+        told = {
             "variant": self.variant,
             "samples_ns": samples,
             "wall_ns": clock() - wall,
             "cpu_ns": time.process_time_ns() - cpu,
             "switches": involuntary_switches() - switches,
         }
+        if self._rest:
+            time.sleep(self._rest)
+        return told
 
 
 def latency(job: Json, emit: Emit) -> None:
     """Rounds of one block per model, in an order shuffled anew by the seed each round."""
+    deadline = Deadline(job.get("budget_seconds"))
     order = random.Random(job["seed"])  # noqa: S311
     models = list(job["models"])
     order.shuffle(models)  # who is opened first lies better in memory
-    streams = []
-    for model in models:
-        session = open_session(model, job, emit)
-        streams.append(Stream(model["variant"], session, make_feed(session, model, job)))
+    streams = [open_stream(model, job, emit) for model in models]
     gc.collect()
     gc.disable()
     for stream in streams:
         emit({"event": "phase", "phase": "warming up", "variant": stream.variant})
         emit(warm_up(stream, job))
-    before = system_state()
+    shorten_blocks(streams, job["rounds"], deadline.left())
+    emit({"event": "state", "state": system_state()})
     for index in range(job["rounds"]):
+        started = time.perf_counter()
         order.shuffle(streams)
         blocks = []
         for stream in streams:
             emit({"event": "phase", "phase": "timing inferences", "variant": stream.variant})
             blocks.append(stream.block())
-        emit({"event": "round", "round": index, "blocks": blocks})
+        # The state comes with each round: whoever loses the link still knows what it was.
+        emit({"event": "round", "round": index, "blocks": blocks, "state": system_state()})
+        if index + 1 < job["rounds"] and deadline.left() < time.perf_counter() - started:
+            emit({"event": "capped", "rounds": index + 1})
+            break
     gc.enable()
-    emit({"event": "system", "before": before, "after": system_state()})
+
+
+def open_stream(model: Json, job: Json, emit: Emit) -> Stream:
+    """A model's session with its input."""
+    session = open_session(model, job, emit)
+    spins = str(model.get("session", {}).get("session.intra_op.allow_spinning", "0")) == "1"
+    rest = SPIN_SECONDS if spins else 0.0
+    return Stream(model["variant"], session, make_feed(session, model, job), rest)
+
+
+class Deadline:
+    """When a job's time is up; never, where it has no budget."""
+
+    def __init__(self, budget_seconds: Optional[float]) -> None:
+        """The clock runs from here."""
+        self._end = time.perf_counter() + (math.inf if budget_seconds is None else budget_seconds)
+
+    def left(self) -> float:
+        """Seconds that are left, below zero when it has passed."""
+        return self._end - time.perf_counter()
+
+
+def shorten_blocks(streams: List[Stream], rounds: int, seconds: float) -> None:
+    """Let blocks of slow models have fewer inferences, down to one, so that all rounds fit."""
+    wanted = rounds * sum((stream.count + 1) * stream.pace for stream in streams)
+    if wanted > seconds:
+        for stream in streams:
+            stream.count = max(1, int((stream.count + 1) * max(seconds, 0.0) / wanted) - 1)
 
 
 def warm_up(stream: Stream, job: Json) -> Json:
@@ -320,6 +476,7 @@ def warm_up(stream: Stream, job: Json) -> Json:
         runs += stream.count + 1
         steady = abs(medians[-1] - medians[-2]) <= STEADY * medians[-2]
     stream.count = _block_size(medians[-1], job["block_seconds"], job["block_inferences"])
+    stream.pace = medians[-1] * 1e-9
     return {
         "event": "warm_up",
         "variant": stream.variant,
@@ -377,7 +534,90 @@ def system_state() -> Json:
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "throttle_count": throttled,
         "firmware_throttled": int(firmware, 16) & 0xF if firmware else 0,
+        "khz": frequency_khz(),
+        "celsius": hottest_celsius(),
     }
+
+
+def frequency_khz() -> Optional[float]:
+    """Clock of the fastest core that this process may use: the one that works; None if unsaid."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    found = [int(text) for text in (read_text(_FREQUENCY % core) for core in cores) if text]
+    return float(max(found)) if found else None
+
+
+def hottest_celsius() -> Optional[float]:
+    """Temperature of the hottest thermal zone; None where there is none."""
+    zones = sorted(Path(_THERMAL).glob("thermal_zone*/temp"))
+    found = [read_text(str(zone)).strip() for zone in zones]
+    known = [int(text) / 1000 for text in found if text.lstrip("-").isdigit()]
+    return max(known) if known else None
+
+
+# ----------------------------------------------------------------------------- paced, sustained
+
+
+def paced(job: Json, emit: Emit) -> None:
+    """One model fed like a camera: a frame each period, dropped if the next one has come."""
+    (model,) = job["models"]
+    stream = open_stream(model, job, emit)
+    gc.collect()
+    gc.disable()
+    emit(warm_up(stream, job))
+    emit({"event": "phase", "phase": "taking frames", "variant": stream.variant})
+    emit(dict(pace_frames(stream, 1.0 / job["fps"], job["frames"]), variant=stream.variant))
+    gc.enable()
+
+
+def pace_frames(stream: Stream, period: float, frames: int) -> Json:
+    """Nanoseconds from a frame's arrival to its answer, None for a dropped one; CPU time beside."""
+    taken: List[Optional[int]] = []
+    clock, cpu = time.perf_counter_ns, time.process_time_ns()
+    started = clock() + int(period * 1e9)
+    for index in range(frames):
+        arrival = started + int(index * period * 1e9)
+        late = clock() - arrival
+        if late > period * 1e9:
+            taken.append(None)  # the next frame is there: a camera has overwritten this one
+            continue
+        if late < 0:
+            time.sleep(-late * 1e-9)
+        stream.run()
+        taken.append(clock() - arrival)
+    return {
+        "event": "paced",
+        "period_seconds": period,
+        "frames_ns": taken,
+        "cpu_ns": time.process_time_ns() - cpu,
+    }
+
+
+def sustained(job: Json, emit: Emit) -> None:
+    """One model, from idle, without a pause: a window's median after another's."""
+    (model,) = job["models"]
+    stream = open_stream(model, job, emit)
+    stream.run()
+    emit({"event": "phase", "phase": "resting", "variant": stream.variant})
+    time.sleep(job["idle_seconds"])
+    emit({"event": "phase", "phase": "running on and on", "variant": stream.variant})
+    gc.collect()
+    gc.disable()
+    deadline = Deadline(job["seconds"])
+    while deadline.left() > 0:
+        samples = []
+        window = Deadline(job["window_seconds"])
+        while window.left() > 0:
+            samples.append(int(timed(stream.run) * 1e9))
+        emit(
+            {
+                "event": "window",
+                "variant": stream.variant,
+                "median_ns": _median(samples),
+                "inferences": len(samples),
+                "state": system_state(),
+            }
+        )
+    gc.enable()
 
 
 # -------------------------------------------------------------------------------------- memory
@@ -396,6 +636,7 @@ def memory(job: Json, emit: Emit) -> None:
         stream.run()
     outputs = stream.run()
     peak = status_bytes("VmHWM") if reset else None
+    rollup = read_text("/proc/self/smaps_rollup")
     emit(
         {
             "event": "memory",
@@ -405,6 +646,8 @@ def memory(job: Json, emit: Emit) -> None:
             "baseline_bytes": baseline,
             "peak_bytes": peak,
             "model_bytes": None if peak is None or baseline is None else peak - baseline,
+            "pss_bytes": field_bytes(rollup, "Pss"),
+            "private_dirty_bytes": field_bytes(rollup, "Private_Dirty"),
             "finite": all_finite(outputs),
         }
     )
@@ -412,7 +655,12 @@ def memory(job: Json, emit: Emit) -> None:
 
 def status_bytes(field: str) -> Optional[int]:
     """VmRSS or VmHWM of this process; None off Linux."""
-    for line in read_text("/proc/self/status").split("\n"):
+    return field_bytes(read_text("/proc/self/status"), field)
+
+
+def field_bytes(text: str, field: str) -> Optional[int]:
+    """A "Field:   12 kB" of the kernel's, in bytes; None where it is not there."""
+    for line in text.split("\n"):
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
     return None
@@ -428,10 +676,374 @@ def reset_peak() -> bool:
 
 
 def all_finite(outputs: List[Any]) -> bool:
-    """Whether no output holds NaN or infinity."""
+    """Whether no output of floats holds NaN or infinity; sequences and maps are not looked at."""
     import numpy as np
 
-    return all(bool(np.isfinite(output).all()) for output in outputs)
+    arrays = [output for output in outputs if isinstance(output, np.ndarray)]
+    return all(bool(np.isfinite(array).all()) for array in arrays if array.dtype.kind == "f")
+
+
+# -------------------------------------------------------------------------------------- counts
+
+COUNT_WARM_UP = 3  # inferences that allocate what later ones use again
+COUNT_SECONDS = 1.0  # of counted inferences, but between these numbers of them
+COUNT_LEAST, COUNT_MOST = 3, 25
+CALLGRIND_RUNS = 10  # of a small model: Python's own instructions vary by some hundreds
+CALLGRIND_SMALL = 0.1  # seconds of an inference on the emulated processor; larger ones run once
+CALLGRIND_SLOWER = 2.0  # than inferences on the emulated processor that are not counted
+METER_SECONDS = 1.0  # RAPL moves once a millisecond
+METER_PERIOD = 0.05  # a meter on a slow bus takes a millisecond to read
+
+# linux/perf_event.h
+PERF_HARDWARE = 0
+PERF_INSTRUCTIONS = 1
+_PERF_TIMES = 1 | 2  # read_format: time enabled and time running after the count
+_PERF_FLAGS = 1 << 1 | 1 << 5 | 1 << 6  # inherit, exclude_kernel, exclude_hv
+_PERF_REASONS = {
+    errno.ENOENT: "this machine shows no hardware counter, as most virtual machines do not",
+    errno.EOPNOTSUPP: "this processor cannot count that",
+    errno.EACCES: "the kernel refuses; sysctl kernel.perf_event_paranoid=2 allows it",
+    errno.EPERM: "the kernel or the container refuses; perf_event_paranoid=2 allows it",
+    errno.ENOSYS: "this kernel has no such call, and emulators have none",
+}
+# The rails that a whole Jetson is fed by; others are parts of it. Source: NVIDIA's developer
+# guides, and the device trees of L4T for the Nano's name.
+_INPUT_RAILS = ("VDD_IN", "POM_5V_IN")
+
+
+def counts(job: Json, emit: Emit) -> None:
+    """Instructions and energy of an inference, where this machine counts them."""
+    (model,) = job["models"]
+    event = {
+        "event": "counts",
+        "variant": model["variant"],
+        "instructions": None,
+        "source": "",
+        "reason": "not asked for",
+        "joules": None,
+        "energy_source": "",
+        "energy_reason": "not measured on valgrind's emulated processor",
+    }
+    if job["instructions"] == "valgrind":
+        event.update(count_emulated(model, job, emit))
+    else:
+        event.update(count_here(model, job, emit))
+    emit(event)
+
+
+def counted_stream(model: Json, job: Json, emit: Emit) -> Stream:
+    """A model's session, with nothing beside it that would come and go."""
+    stream = open_stream(model, job, emit)
+    emit({"event": "phase", "phase": "counting", "variant": model["variant"]})
+    gc.collect()
+    gc.disable()
+    return stream
+
+
+def count_here(model: Json, job: Json, emit: Emit) -> Json:
+    """What this machine's own counters say; no model is opened where it has none."""
+    found: Json = {}
+    counter, meter = None, None
+    if job["instructions"] != "off":
+        # Before the session: threads that start later are counted, those before are not.
+        counter, found["reason"] = open_counter(PERF_HARDWARE, PERF_INSTRUCTIONS)
+        if counter is None:
+            found["reason"] += "; --instructions valgrind counts on an emulated processor"
+    meter, found["energy_reason"] = find_meter("/sys")
+    if counter is None and meter is None:
+        return found
+    run = counted_stream(model, job, emit).run
+    seconds = [timed(run) for _ in range(COUNT_WARM_UP)][-1]
+    if counter is not None:
+        runs = max(COUNT_LEAST, min(COUNT_MOST, int(COUNT_SECONDS / seconds)))
+        found["source"] = "perf_event"
+        found["instructions"], found["reason"] = count(run, counter, runs)
+        os.close(counter)
+    if meter is not None:
+        found["energy_source"] = meter.source
+        found["joules"], found["energy_reason"] = measure_joules(run, meter, METER_SECONDS)
+    return found
+
+
+def open_counter(kind: int, config: int) -> Tuple[Optional[int], str]:
+    """A counter of what this process and its later threads do outside the kernel.
+
+    Args:
+        kind: of event: PERF_HARDWARE, or another type of linux/perf_event.h.
+        config: which event of that kind.
+
+    Returns:
+        Its file descriptor, or None and the reason.
+    """
+    import ctypes
+
+    number = _PERF_EVENT_OPEN.get(platform.machine())
+    if platform.system() != "Linux" or number is None:
+        return None, "only Linux on x86-64, ARM and RISC-V can be asked for its counters"
+    # type, size, config, period, sample_type, read_format, flags, wakeup, bp_type, config1
+    fields = struct.pack("=2I5Q2IQ", kind, 64, config, 0, 0, _PERF_TIMES, _PERF_FLAGS, 0, 0, 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    own, any_core, no_group = 0, -1, -1
+    found = libc.syscall(ctypes.c_long(number), fields, own, any_core, no_group, ctypes.c_ulong(0))
+    if found >= 0:
+        return int(found), ""
+    code = ctypes.get_errno()
+    why = _PERF_REASONS.get(code, os.strerror(code))
+    return None, "perf_event_open: %s (%s)" % (why, errno.errorcode.get(code, code))
+
+
+def count(run: Callable[[], Any], counter: int, runs: int) -> Tuple[Optional[float], str]:
+    """Events of one run, from `runs` of them; None and the reason where some were missed."""
+    before = read_counter(counter)
+    for _ in range(runs):
+        run()
+    events, enabled, running = (b - a for a, b in zip(before, read_counter(counter)))  # noqa: B905
+    if running < enabled:
+        return None, (
+            "perf_event_open: the counter ran for %.1f %% of the time only: another program used "
+            "it, or the cores are of two kinds" % (100.0 * running / enabled)
+        )
+    return events / runs, ""
+
+
+def read_counter(counter: int) -> Tuple[int, int, int]:
+    """Events so far, and the nanoseconds that they were to be counted and were counted."""
+    events, enabled, running = struct.unpack("=3Q", os.read(counter, 24))
+    return events, enabled, running
+
+
+def count_emulated(model: Json, job: Json, emit: Emit) -> Json:
+    """Let callgrind, under which this runs, write what it counts, if the time suffices for it.
+
+    It was told to count nothing at first, and to write its numbers when getsid() is called, which
+    nothing else does: the second of its files is that of the counted inferences.
+    """
+    deadline = Deadline(job["budget_seconds"])
+    run = counted_stream(model, job, emit).run
+    seconds = timed(run)
+    if deadline.left() < seconds * (2 + 2 * CALLGRIND_SLOWER):
+        reason = "one inference takes %.0f s under valgrind, and %.0f s are left; give a longer "
+        return {"reason": (reason + "--time-cap") % (seconds, max(deadline.left(), 0.0))}
+    run()
+    runs = CALLGRIND_RUNS if timed(run) < CALLGRIND_SMALL else 1
+    count_from_here()
+    run()
+    os.getsid(0)
+    for _ in range(runs):
+        run()
+    os.getsid(0)
+    return {"source": "valgrind", "reason": "", "inferences": runs}
+
+
+def count_from_here() -> None:
+    """Tell valgrind, under which this runs, to count."""
+    import subprocess
+
+    command = ["vgdb", "--pid=%d" % os.getpid(), "instrumentation", "on"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as switch:
+        while switch.poll() is None:  # valgrind only listens while the program computes
+            pass
+    if switch.returncode != 0:
+        raise ValueError("vgdb cannot reach valgrind; its status is %d" % switch.returncode)
+
+
+# ------------------------------------------------------------------------------------- energy
+
+
+class Rapl:
+    """Intel's and AMD's running count of a processor's energy; graphics and caches included.
+
+    Attributes:
+        source: which counter this is.
+    """
+
+    source = "RAPL, the whole processor package"
+
+    def __init__(self, domains: List[Path]) -> None:
+        """Of the packages in these folders of powercap's."""
+        self._domains = domains
+        self._before = [0] * len(domains)
+
+    def begin(self) -> None:
+        """Count from here."""
+        self._before = self._read("energy_uj")
+
+    def sample(self) -> None:
+        """Nothing: it counts by itself."""
+
+    def joules(self, seconds: float) -> float:
+        """Of all packages since `begin`; a count that has reached its end began anew at 0."""
+        microjoules = 0
+        ranges = self._read("max_energy_range_uj")
+        for before, after, most in zip(self._before, self._read("energy_uj"), ranges):  # noqa: B905
+            microjoules += after - before if after >= before else after + most - before
+        return microjoules * 1e-6
+
+    def _read(self, name: str) -> List[int]:
+        return [int((domain / name).read_text()) for domain in self._domains]
+
+
+class Rail:
+    """The power that a board draws, as its INA chip samples it.
+
+    Attributes:
+        source: which rail this is.
+    """
+
+    def __init__(self, chip: Path, channel: str, label: str) -> None:
+        """Of one channel of a chip's folder in hwmon."""
+        self.source = "%s, the board's input %s" % (read_text(str(chip / "name")).strip(), label)
+        self._chip = chip
+        self._channel = channel
+        self._watts: List[float] = []
+
+    def begin(self) -> None:
+        """Forget what was sampled."""
+        self._watts = []
+
+    def sample(self) -> None:
+        """Keep the power of now."""
+        power = read_text(str(self._chip / ("power%s_input" % self._channel)))
+        if power:
+            self._watts.append(int(power) * 1e-6)
+        else:  # millivolts, milliamperes
+            volts = int((self._chip / ("in%s_input" % self._channel)).read_text())
+            amperes = int((self._chip / ("curr%s_input" % self._channel)).read_text())
+            self._watts.append(volts * amperes * 1e-6)
+
+    def joules(self, seconds: float) -> float:
+        """Mean power over that many seconds."""
+        return sum(self._watts) / len(self._watts) * seconds
+
+
+def find_meter(root: str) -> Tuple[Any, str]:
+    """A meter of energy under `root` (/sys), begun and read once; or None and the reason."""
+    domains = [
+        folder
+        for folder in sorted(Path(root).glob("class/powercap/intel-rapl:*"))
+        if read_text(str(folder / "name")).startswith("package-")
+    ]
+    found: Any = Rapl(domains) if domains else None
+    rails = {} if domains else board_rails(root)
+    for label in _INPUT_RAILS:
+        if label in rails and found is None:
+            found = Rail(*rails[label], label)
+    if found is None and rails:
+        return None, "none of the rails %s feeds the whole board" % ", ".join(sorted(rails))
+    if found is None:
+        return None, "this machine shows neither RAPL nor a power rail of a board"
+    try:
+        found.begin()
+        found.sample()
+    except (OSError, ValueError) as error:
+        return None, "%s: %s; root may read it" % (found.source, error)
+    return found, ""
+
+
+def board_rails(root: str) -> Dict[str, Tuple[Path, str]]:
+    """Chip and channel of each labelled rail of the INA chips under `root`."""
+    found = {}
+    for chip in sorted(Path(root).glob("class/hwmon/hwmon*")):
+        if read_text(str(chip / "name")).startswith("ina"):
+            for path in sorted(chip.glob("*_label")):
+                channel = path.name[: -len("_label")].lstrip("abcdefghijklmnopqrstuvwxyz")
+                if any((chip / (n + channel + "_input")).exists() for n in ("power", "curr")):
+                    found[read_text(str(path)).strip()] = (chip, channel)
+    return found
+
+
+def measure_joules(
+    run: Callable[[], Any], meter: Any, seconds: float
+) -> Tuple[Optional[float], str]:
+    """Energy of one run, from runs for that many seconds; None and the reason if none was seen.
+
+    All that the meter covers is counted, idle cores and other programs too: nothing is subtracted.
+    """
+    busy, runs, due = 0.0, 0, 0.0
+    meter.begin()
+    while busy < seconds:
+        busy += timed(run)
+        runs += 1
+        if busy >= due:
+            meter.sample()
+            due = busy + METER_PERIOD
+    joules = meter.joules(busy)
+    if joules <= 0:
+        return None, "%s: it did not move within %.1f s" % (meter.source, busy)
+    return joules / runs, ""
+
+
+# -------------------------------------------------------------------------------------- layers
+
+
+def layers(job: Json, emit: Emit) -> None:
+    """Each operator's time in each of many inferences, from onnxruntime's own profile."""
+    import onnxruntime as ort
+
+    levels = {
+        "disabled": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+        "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+        "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    }
+    for model in job["models"]:
+        with tempfile.TemporaryDirectory(prefix="compress-layers-") as folder:
+
+            def prepare(options: Any, folder: str = folder) -> None:
+                options.enable_profiling = True
+                options.profile_file_prefix = str(Path(folder) / "profile")
+                options.graph_optimization_level = levels[job["optimization"]]
+
+            session = open_session(model, job, emit, prepare)
+            emit({"event": "phase", "phase": "timing layers", "variant": model["variant"]})
+            feed = make_feed(session, model, job)
+            deadline = Deadline(job["budget_seconds"])
+            for index in range(PROFILE_WARM_UP + job["runs"]):
+                if index >= PROFILE_WARM_UP + PROFILE_LEAST and deadline.left() < 0:
+                    break
+                session.run(None, feed)
+            # onnxruntime writes local characters of node names as they are
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        runs = profiled_runs(events)[PROFILE_WARM_UP:]
+        nodes = [profiled_node(key, runs) for key in (runs[0] if runs else {})]
+        emit(
+            {
+                "event": "layers",
+                "variant": model["variant"],
+                "runs": len(runs),
+                "nodes": nodes,
+            }
+        )
+
+
+def profiled_runs(events: List[Json]) -> List[Dict[Any, List[Json]]]:
+    """The operators' events of each inference; names of foreign files can repeat, places cannot."""
+    runs: List[Dict[Any, List[Json]]] = []
+    found: Dict[Any, List[Json]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            key = (event["name"][: -len("_kernel_time")], event["args"].get("node_index"))
+            found.setdefault(key, []).append(event)
+        elif event["name"] == "model_run":
+            runs.append(found)
+            found = {}
+    return runs
+
+
+def profiled_node(key: Any, runs: List[Dict[Any, List[Json]]]) -> Json:
+    """One operator's events, of each run; those within a loop's body are many."""
+    said = runs[0][key][0]["args"]
+    return {
+        "name": key[0],
+        "operator": said["op_name"],
+        "executions": len(runs[0][key]),
+        "microseconds": [sum(event["dur"] for event in run.get(key, ())) for run in runs],
+        "inputs": _typed_shapes(said.get("input_type_shape", ())),
+        "outputs": _typed_shapes(said.get("output_type_shape", ())),
+    }
+
+
+def _typed_shapes(values: Any) -> List[Any]:
+    return [[name, shape] for value in values for name, shape in value.items()]
 
 
 # ------------------------------------------------------------------------------------- predict
@@ -495,10 +1107,13 @@ def answer_event(outputs: List[Any]) -> Json:
 
 
 def load_module(path: str) -> Any:
-    """Import the file that turns images into inputs; it lies beside this one or elsewhere."""
-    spec = importlib.util.spec_from_file_location("compress_preprocess", path)
+    """Import a file by its path, once: preprocessing, or another runtime."""
+    name = "compress_" + Path(path).stem
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError("%s: cannot be imported; expected preprocess.py" % path)
+        raise ImportError("%s: cannot be imported; expected a Python file" % path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
