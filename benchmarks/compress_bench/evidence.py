@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compress.preprocess import Preprocessing
 from compress_bench.answers import Answers
+from compress_bench.graph.layers import Profiled
 from compress_bench.statistics import Resolution, Round, log_ratios, resolution
 
 COPY = "reference again"  # the A/A copy; no variant's name has a space
@@ -32,7 +33,12 @@ class Variant:
         preprocessing: how images become its input; None without image-shaped input.
         channels_last: whether that input is [batch, height, width, c].
         output: logits, scores or label; None where the file does not say.
-        session: recommended onnxruntime settings.
+        runtime: what runs it.
+        threads: CPU threads of one inference.
+        session: onnxruntime settings beyond the usual ones.
+        input_shapes: of each input in one inference, by name.
+        no_answers: why its accuracy cannot be measured; empty where it can.
+        macs: multiply-adds of one inference of one image; None where they could not be counted.
     """
 
     name: str
@@ -46,7 +52,12 @@ class Variant:
     preprocessing: Preprocessing | None
     channels_last: bool = False
     output: str | None = None
+    runtime: str = "onnxruntime"
+    threads: int = 1
     session: Mapping[str, Any] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    no_answers: str = ""
+    macs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,14 @@ class TestImages:
     classes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Room:
+    """How many threads compute on how many cores."""
+
+    threads: int
+    cores: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class LatencyProcess:
     """One fresh process's latency.
@@ -83,6 +102,10 @@ class LatencyProcess:
         load: the system's load average at the end; None where it has none.
         throttled: whether a thermal or power limit bit.
         unsteady: variants whose warm-up ran into its time cap.
+        cpu_seconds: CPU time of one inference, of all threads, per variant (and COPY).
+        states: the machine after each round: khz, celsius, load; None where unknown.
+        capped: whether the time cap cut its rounds short.
+        lost: whether its runner died or its link dropped; the finished rounds are here.
     """
 
     rounds: tuple[Round, ...]
@@ -93,19 +116,116 @@ class LatencyProcess:
     load: float | None
     throttled: bool
     unsteady: tuple[str, ...]
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)
+    states: tuple[Mapping[str, float | None], ...] = ()
+    capped: bool = False
+    lost: bool = False
+
+    def known(self, what: str) -> tuple[float, ...]:
+        """`khz`, `celsius` or `load` after each round that knows it."""
+        values = (state.get(what) for state in self.states)
+        return tuple(value for value in values if value is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FreshProcess:
-    """One variant alone in a fresh process: memory in bytes and cold start in seconds."""
+    """One variant alone in a fresh process: memory in bytes and cold start in seconds.
+
+    Attributes:
+        baseline_bytes: resident after the imports.
+        peak_bytes: the most that was resident from there on.
+        model_bytes: what the model added at the peak.
+        pss_bytes: resident at the end, shared pages divided among those who share them.
+        private_dirty_bytes: of them what nobody else can use and no file backs.
+        python_seconds: from the process's start to the runner's first line, in steps of 10 ms.
+        import_numpy_seconds: what its name says, as the next.
+        import_runtime_seconds: onnxruntime, or whatever runs the variant.
+        session_seconds: from the file to a session.
+        first_seconds: the first inference.
+        second_seconds: the second.
+        finite: whether no output held NaN or infinity.
+    """
 
     baseline_bytes: int | None
     peak_bytes: int | None
     model_bytes: int | None
-    import_seconds: float
+    pss_bytes: int | None = None
+    private_dirty_bytes: int | None = None
+    python_seconds: float | None = None
+    import_numpy_seconds: float
+    import_runtime_seconds: float
     session_seconds: float
     first_seconds: float
     second_seconds: float
+    finite: bool = True
+
+    @property
+    def import_seconds(self) -> float:
+        """Both imports."""
+        return self.import_numpy_seconds + self.import_runtime_seconds
+
+    @property
+    def total_seconds(self) -> float:
+        """From the process's start to the first answer."""
+        begun = self.python_seconds or 0.0
+        return begun + self.import_seconds + self.session_seconds + self.first_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What counters say of one variant.
+
+    Attributes:
+        instructions: per inference, one number a process; empty where nothing counts them.
+        source: what counted: perf_event or valgrind.
+        reason: why nothing did.
+        joules: per inference, one number a process; empty where there is no counter.
+        energy_source: which counter.
+        energy_reason: why there is none.
+    """
+
+    instructions: tuple[float, ...] = ()
+    source: str = ""
+    reason: str = ""
+    joules: tuple[float, ...] = ()
+    energy_source: str = ""
+    energy_reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PacedProcess:
+    """One fresh process that was fed like a camera.
+
+    Attributes:
+        period_seconds: between frames; also the time that each may take.
+        seconds: from arrival to answer of each answered frame, float64 [answered].
+        missed: whether a frame was dropped or answered after the next one's arrival, bool [frames].
+        cpu_seconds: CPU time of all threads, over all frames.
+    """
+
+    period_seconds: float
+    seconds: NDArray[np.float64]
+    missed: NDArray[np.bool_]
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sustained:
+    """One variant from idle on without a pause.
+
+    Attributes:
+        window_seconds: length of a window.
+        medians: seconds of an inference, one a window.
+        celsius: at each window's end; empty where unknown, as the next.
+        khz: clock.
+        throttled: whether a thermal or power limit bit.
+    """
+
+    window_seconds: float
+    medians: tuple[float, ...]
+    celsius: tuple[float, ...] = ()
+    khz: tuple[float, ...] = ()
+    throttled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +240,14 @@ class Evidence:
         fresh: per variant, one entry per process.
         images: None where no images were given.
         answers: of each variant to each image; empty without images.
+        cores: of the machine, as far as the runner may use them.
+        planned: latency processes and the rounds of each that the profile wants.
+        counted: instructions and energy per variant.
+        paced: per variant, one entry per process; empty without --fps.
+        sustained: per variant; empty where the profile has none.
+        profiles: per variant, its operators' times; empty where they were not asked for.
+        capped: whether the time cap left out anything that was planned.
+        sweep: rows and what they recommend, as the report holds them; empty without --sweep.
     """
 
     reference: str
@@ -129,6 +257,23 @@ class Evidence:
     fresh: Mapping[str, tuple[FreshProcess, ...]]
     images: TestImages | None
     answers: Mapping[str, Answers]
+    cores: int = 1
+    planned: tuple[int, int] = (0, 0)
+    counted: Mapping[str, Counted] = field(default_factory=dict)
+    paced: Mapping[str, tuple[PacedProcess, ...]] = field(default_factory=dict)
+    sustained: Mapping[str, Sustained] = field(default_factory=dict)
+    profiles: Mapping[str, Profiled] = field(default_factory=dict)
+    capped: bool = False
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def room(self) -> Room:
+        """How many threads compute on how many cores."""
+        return Room(max(v.threads for v in self.variants.values()), self.cores)
+
+    def answered(self, *variants: str) -> bool:
+        """Whether there are images, and answers of each of these to them."""
+        return self.images is not None and all(name in self.answers for name in variants)
 
     def predictions(self, variant: str) -> NDArray[np.int64]:
         """The class that it names: int64 [N]."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from compress.errors import UsageError
 from compress.settings import Bench
 
 
@@ -17,6 +16,11 @@ class Profile:
         block_inferences: inferences that a block has at least.
         warm_up_seconds: longest warm-up of one variant in one process.
         fresh: processes a variant for memory and cold start.
+        counting: processes a variant for instructions and energy.
+        frames: a process and variant, where frames are paced.
+        sustained_seconds: that each variant runs without a pause; None: it does not.
+        idle_seconds: of rest before that.
+        time_cap_seconds: for everything.
     """
 
     processes: int
@@ -25,25 +29,61 @@ class Profile:
     block_inferences: int = 5
     warm_up_seconds: float
     fresh: int
+    counting: int
+    frames: int
+    sustained_seconds: float | None = None
+    idle_seconds: float = 5.0
+    time_cap_seconds: float
 
 
 PROFILES = {
-    # Smoke: two processes give an interval, but a wide one (t with one degree of freedom).
-    "quick": Profile(processes=2, rounds=8, block_seconds=0.005, warm_up_seconds=0.2, fresh=1),
-    "standard": Profile(processes=5, rounds=10, block_seconds=0.02, warm_up_seconds=0.5, fresh=3),
-    # 7 x 20 x 5 = 700 inferences at least: above the floor of p99.
-    "strict": Profile(processes=7, rounds=20, block_seconds=0.05, warm_up_seconds=3.0, fresh=7),
+    # Smoke: intervals, but wide ones.
+    "quick": Profile(
+        processes=5,
+        rounds=4,
+        block_seconds=0.005,
+        warm_up_seconds=0.2,
+        fresh=1,
+        counting=1,
+        frames=30,
+        time_cap_seconds=60.0,
+    ),
+    "standard": Profile(
+        processes=5,
+        rounds=10,
+        block_seconds=0.02,
+        warm_up_seconds=0.5,
+        fresh=3,
+        counting=5,
+        frames=60,
+        time_cap_seconds=300.0,
+    ),
+    # 7 x 20 x 5 = 700 inferences and 7 x 140 = 980 frames at least: above the floor of p99.
+    "strict": Profile(
+        processes=7,
+        rounds=20,
+        block_seconds=0.05,
+        warm_up_seconds=3.0,
+        fresh=7,
+        counting=7,
+        frames=140,
+        sustained_seconds=60.0,
+        time_cap_seconds=1800.0,
+    ),
 }
 
 
 def choose_profile(settings: Bench) -> Profile:
-    """The profile of that name, with the number of processes that the user gave."""
-    if settings.profile not in PROFILES:
-        known = ", ".join(PROFILES)
-        raise UsageError(f"--profile: expected one of {known}; found {settings.profile}")
+    """The profile of that name, with what the user gave in place of its own.
+
+    Raises:
+        UsageError: a number that cannot be measured with, or an unknown profile.
+    """
+    settings.check()
     profile = PROFILES[settings.profile]
-    if settings.processes is None:
-        return profile
-    if settings.processes < 1:
-        raise UsageError(f"--processes: expected at least 1, found {settings.processes}")
-    return replace(profile, processes=settings.processes)
+    return replace(
+        profile,
+        processes=settings.processes or profile.processes,
+        sustained_seconds=settings.sustained or profile.sustained_seconds,
+        time_cap_seconds=settings.time_cap or profile.time_cap_seconds,
+    )

@@ -7,7 +7,7 @@ from typing import Literal
 from compress.errors import UsageError
 from compress.suggest import did_you_mean
 
-Quantity = Literal["time", "size", "share", "points", "ratio", "rate", "count"]
+Quantity = Literal["time", "size", "share", "points", "ratio", "rate", "count", "energy"]
 
 UNITS: dict[Quantity, dict[str, float]] = {
     "time": {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0},
@@ -24,7 +24,8 @@ UNITS: dict[Quantity, dict[str, float]] = {
     "points": {"pt": 0.01},
     "ratio": {"x": 1.0},
     "rate": {"images/s": 1.0},
-    "count": {"k": 1e3, "M": 1e6},
+    "count": {"k": 1e3, "M": 1e6, "G": 1e9},
+    "energy": {"nJ": 1e-9, "uJ": 1e-6, "µJ": 1e-6, "mJ": 1e-3, "J": 1.0},
 }
 # Plain numbers are clear enough for these; "max = 5" of a time or a size is not.
 _PLAIN: set[Quantity] = {"share", "ratio", "rate", "count"}
@@ -36,6 +37,7 @@ _EXAMPLES: dict[Quantity, str] = {
     "ratio": "3",
     "rate": "100",
     "count": '"50 k"',
+    "energy": '"2 mJ"',
 }
 _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*")
 
@@ -99,6 +101,8 @@ def show(value: float, quantity: Quantity) -> str:
         return _scaled(value, {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9})
     if quantity == "size":
         return _scaled(value, {"GB": 1e9, "MB": 1e6, "kB": 1e3, "B": 1.0})
+    if quantity == "energy":
+        return _scaled(value, {"J": 1.0, "mJ": 1e-3, "µJ": 1e-6, "nJ": 1e-9})
     plain = {
         "share": f"{value * 100:.1f} %",
         "points": f"{value * 100:.2f} pt",
@@ -110,8 +114,9 @@ def show(value: float, quantity: Quantity) -> str:
 
 
 def _scaled(value: float, units: dict[str, float]) -> str:
+    # 0.9995 of a unit is 1 of it in three digits, not 1000 of the next.
     unit, factor = next(
-        ((u, f) for u, f in units.items() if abs(value) >= f), list(units.items())[-1]
+        ((u, f) for u, f in units.items() if abs(value) >= 0.9995 * f), list(units.items())[-1]
     )
     scaled = value / factor
     return f"{scaled:.0f} {unit}" if abs(scaled) >= 100 else f"{scaled:.3g} {unit}"

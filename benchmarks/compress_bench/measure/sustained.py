@@ -1,0 +1,49 @@
+"""Each variant without a pause, from idle on: what heat and power limits leave of its speed."""
+
+from collections.abc import Sequence
+
+from compress_bench.evidence import Sustained, Variant
+from compress_bench.measure.bed import Advance, Bed, job, model, throttled
+
+_WINDOWS = 60
+
+
+def measure_sustained(
+    bed: Bed, variants: Sequence[Variant], seconds: float, advance: Advance
+) -> dict[str, Sustained]:
+    """`seconds` of each variant, one after another, each from idle.
+
+    Variants that the time cap leaves no time for are left out.
+
+    Raises:
+        BenchError: the runner failed.
+    """
+    found = {}
+    for variant in variants:
+        if seconds + bed.profile.idle_seconds > bed.clock.left():
+            continue
+        found[variant.name] = _run_on(bed, variant, seconds, advance)
+    return found
+
+
+def _run_on(bed: Bed, variant: Variant, seconds: float, advance: Advance) -> Sustained:
+    window = seconds / _WINDOWS
+    wanted = job("sustained", bed, [model(variant)])
+    wanted |= {
+        "seconds": seconds,
+        "window_seconds": window,
+        "idle_seconds": bed.profile.idle_seconds,
+    }
+    windows = []
+    for event in bed.listen(wanted):
+        if event["event"] == "window":
+            windows.append(event)
+            advance(window)
+    states = [event["state"] for event in windows]
+    return Sustained(
+        window_seconds=window,
+        medians=tuple(event["median_ns"] * 1e-9 for event in windows),
+        celsius=tuple(s["celsius"] for s in states if s["celsius"] is not None),
+        khz=tuple(s["khz"] for s in states if s["khz"] is not None),
+        throttled=throttled(states),
+    )
