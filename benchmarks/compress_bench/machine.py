@@ -40,6 +40,7 @@ def describe_machine(raw: Mapping[str, Any]) -> dict[str, Any]:
         "isa": isa(raw["cpuinfo"]),
         "governor": raw["governor"] or None,
         "emulated": is_emulated(raw),
+        **{name: said for name, said in raw.get("runtimes", {}).items() if name != "onnxruntime"},
     }
 
 
