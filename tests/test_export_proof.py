@@ -11,15 +11,15 @@ from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 import proof_case
-from compress_bench.layers import layer_seconds
+from compress_bench.graph.layers import layer_seconds
 from compress_export.proof.census import take_census
 
-PICTURE = {"input": np.zeros((1, 4, 8, 8), np.float32)}
+PICTURE = {"input": (1, 4, 8, 8)}
 
 
-def census(model, path, feed=None):
+def census(model, path, shapes=None):
     onnx.save(model, path)
-    return take_census(path, layer_seconds(path, feed, 1, runs=5) if feed else None)
+    return take_census(path, layer_seconds(path, shapes, 1, runs=5) if shapes else None)
 
 
 def insert_at_output(model, *nodes):

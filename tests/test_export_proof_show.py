@@ -9,7 +9,7 @@ from rich.console import Console
 
 import proof_case
 from compress.show_export import proof_rows, render_bundle
-from compress_bench.layers import layer_seconds
+from compress_bench.graph.layers import layer_seconds
 from compress_export.proof import proof_dict
 from compress_export.proof.bias import audit_bias
 from compress_export.proof.census import take_census
@@ -22,11 +22,10 @@ def proof(folder, **changes):
     path = folder / "student.int8.onnx"
     model = proof_case.quantized(proof_case.gated())
     onnx.save(model, path)
-    picture = {"input": np.zeros((1, 4, 8, 8), np.float32)}
     right = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
     wrong = np.eye(2, dtype=np.float32)[[0, 1, 0, 0]]
     found = proof_dict(
-        census=take_census(path, layer_seconds(path, picture, 1, runs=5)),
+        census=take_census(path, layer_seconds(path, {"input": (1, 4, 8, 8)}, 1, runs=5)),
         audit=audit_bias(model),
         quality=compare_quality(right, wrong, np.array([0, 1, 0, 1]), right, ("ant", "bee")),
         race=judge([np.array([2e-3])] * 9, [np.array([1e-3])] * 9, 1),

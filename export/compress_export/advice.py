@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compress_bench.evaluation_set import EVALUATION_BYTES
 from compress_bench.report import format as shown
+from compress_bench.subjects.evaluation_set import EVALUATION_BYTES
 from compress_export.bundle import STUDENT, STUDENT_INT8, Variant
 from compress_export.evaluation import EVALUATION
 

@@ -13,7 +13,7 @@ from compress.artifacts import write_with
 from compress.data.dataset import Split
 from compress.preprocess import Preprocessing
 from compress.progress import SILENT, Progress
-from compress_bench.evaluation_set import batches
+from compress_bench.subjects.evaluation_set import batches
 from compress_export.session import feed, run_images
 
 EVALUATION = "evaluation.npz"

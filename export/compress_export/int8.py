@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress_bench.layers import layer_seconds
+from compress_bench.graph.layers import layer_seconds
 from compress_export.bundle import STUDENT, STUDENT_INT8, Variant
 from compress_export.deliver import deliver
 from compress_export.evaluation import accuracy
@@ -83,7 +83,8 @@ def _measure(work: Work, source: Source) -> dict[str, Any]:
         return {"census": take_census(path), "race": None}
     work.progress.say("int8: timing it against float32, in turns")
     inputs = _example(work, source)
-    layers = layer_seconds(path, inputs, _TIMED_THREADS, _PROFILED_RUNS)
+    shapes = {name: image.shape for name, image in inputs.items()}
+    layers = layer_seconds(path, shapes, _TIMED_THREADS, _PROFILED_RUNS)
     return {
         "census": take_census(path, layers),
         "race": race(work.path(STUDENT), path, inputs, _TIMED_THREADS),

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from compress.preprocess import Preprocessing
-from compress_bench.evaluation_set import balanced_indices
+from compress_bench.subjects.evaluation_set import balanced_indices
 from compress_export.bundle import STUDENT_INT8
 from compress_export.calibration import Observed, Range, Ranges, needs_histogram
 from compress_export.calibration._kept import read_observed, write_observed

@@ -16,8 +16,8 @@ from compress.progress import Progress
 from compress.settings import Export, Network, Run
 from compress.stage import open_stage, settings_of
 from compress.training.torch_setup import set_up_torch
-from compress_bench.bundle import verify_bundle
-from compress_bench.evaluation_set import (
+from compress_bench.subjects.bundle import verify_bundle
+from compress_bench.subjects.evaluation_set import (
     balanced_indices,
     choose_test_images,
     read_pixels,

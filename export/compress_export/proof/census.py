@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime as ort
 
-from compress_bench.layers import LayerTime
+from compress_bench.graph.kinds import MOVES
+from compress_bench.graph.profiled import ProfiledNode
 from compress_export.proof.fused_graph import FusedGraph
 from compress_export.proof.islands import Island, find_islands, match_costs
-from compress_export.proof.reasons import MOVES
 from compress_export.session import open_session, session_options
 
 # Fusion to integer operators is done at this level; the next one only changes the layout, and
@@ -55,13 +55,13 @@ class Census:
     unmatched_seconds: Mapping[str, float] | None = None
 
 
-def take_census(path: Path, layers: Mapping[str, LayerTime] | None = None) -> Census:
+def take_census(path: Path, layers: Mapping[str, ProfiledNode] | None = None) -> Census:
     """Let onnxruntime fuse a quantised file and look at what became of it.
 
     Args:
         path: the file.
-        layers: what `compress_bench.layers.layer_seconds` measured on it; None: islands have no
-            cost.
+        layers: what `layer_seconds` of `compress_bench.graph.layers` measured on it; None: islands
+            have no cost.
     """
     fused = FusedGraph(_fuse(path), onnx.load(path, load_external_data=False).graph)
     costs = None if layers is None else match_costs(fused, layers)

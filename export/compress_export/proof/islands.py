@@ -12,22 +12,11 @@ from dataclasses import dataclass
 
 import onnx
 
-from compress_bench.layers import LayerTime
+from compress_bench.graph.float_islands import HEAD, TAIL
+from compress_bench.graph.kinds import INTEGER_TO_FLOAT, MOVES
+from compress_bench.graph.profiled import ProfiledNode
 from compress_export.proof.fused_graph import FusedGraph, bare_name
-from compress_export.proof.reasons import MOVES, explain, has_integer_form, plain_type
-
-# What may stand before the first integers: a camera's frame becomes the network's input.
-_HEAD = MOVES | {"Add", "Div", "Mul", "Sub"}
-# And after the last ones: the answer.
-_TAIL = MOVES | {
-    "ArgMax",
-    "GatherElements",
-    "LogSoftmax",
-    "ReduceMax",
-    "Sigmoid",
-    "Softmax",
-    "TopK",
-}
+from compress_export.proof.reasons import explain, has_integer_form, plain_type
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,7 @@ class Costs:
     unmatched: Mapping[str, float]
 
 
-def match_costs(fused: FusedGraph, layers: Mapping[str, LayerTime]) -> Costs:
+def match_costs(fused: FusedGraph, layers: Mapping[str, ProfiledNode]) -> Costs:
     """Find the nodes of the optimised graph in a profile of the graph that runs.
 
     The latter has another layout, in which operators bear other names, known suffixes apart.
@@ -87,12 +76,14 @@ def match_costs(fused: FusedGraph, layers: Mapping[str, LayerTime]) -> Costs:
     return Costs(found, sum(layer.seconds for layer in layers.values()), unmatched)
 
 
-def _by_name(fused: FusedGraph, node: onnx.NodeProto, left: Mapping[str, LayerTime]) -> str | None:
+def _by_name(
+    fused: FusedGraph, node: onnx.NodeProto, left: Mapping[str, ProfiledNode]
+) -> str | None:
     return next((name for name in fused.profiled_names(node) if name in left), None)
 
 
 def _by_bare_name(
-    fused: FusedGraph, node: onnx.NodeProto, left: Mapping[str, LayerTime]
+    fused: FusedGraph, node: onnx.NodeProto, left: Mapping[str, ProfiledNode]
 ) -> str | None:
     """Copies that differ by their number only."""
     wanted = bare_name(node.name)
@@ -100,7 +91,7 @@ def _by_bare_name(
 
 
 def _by_number(
-    fused: FusedGraph, node: onnx.NodeProto, left: Mapping[str, LayerTime]
+    fused: FusedGraph, node: onnx.NodeProto, left: Mapping[str, ProfiledNode]
 ) -> str | None:
     """Nodes without a name, which onnxruntime numbers by another order in each graph."""
     numbered = re.compile(rf"{node.op_type}_\d+")
@@ -126,7 +117,7 @@ def _leads_in(node: onnx.NodeProto) -> bool:
 
 def _leads_out(node: onnx.NodeProto) -> bool:
     """Whether a node makes floats of integers; products can do so by themselves."""
-    return node.op_type in ("DequantizeLinear", "QGemm", "MatMulIntegerToFloat")
+    return node.op_type == "DequantizeLinear" or node.op_type in INTEGER_TO_FLOAT
 
 
 def _operators(fused: FusedGraph, group: list[int]) -> list[int]:
@@ -141,7 +132,7 @@ def _is_end(fused: FusedGraph, group: list[int]) -> bool:
     leads_in, leads_out = any(map(_leads_in, nodes)), any(map(_leads_out, nodes))
     if leads_in and leads_out:
         return False
-    return (leads_in and types <= _HEAD) or (leads_out and types <= _TAIL)
+    return (leads_in and types <= HEAD) or (leads_out and types <= TAIL)
 
 
 def _describe(fused: FusedGraph, group: list[int], costs: Costs | None) -> Island:

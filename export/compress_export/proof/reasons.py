@@ -7,13 +7,8 @@ from collections.abc import Sequence
 
 from onnx import TensorProto
 
+from compress_bench.graph.kinds import MOVES
 from compress_export.proof.fused_graph import FusedGraph
-
-# Change the place or the type of values, not the values.
-MOVES = frozenset(
-    {"Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze"}
-    | {"Tile", "Transpose", "Unsqueeze"}
-)
 
 # Computed in integers once fused, passed through as they are, or absorbed by a QuantizeLinear.
 _INTEGER_FORMS = MOVES - {"Cast", "Identity"} | frozenset(
