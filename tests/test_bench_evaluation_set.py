@@ -8,7 +8,7 @@ import pytest
 import tiny
 from compress.data.dataset import ArrayImages, Dataset, Split
 from compress.preprocess import Preprocessing
-from compress_bench.evaluation_set import (
+from compress_bench.subjects.evaluation_set import (
     balanced_indices,
     batches,
     choose_test_images,

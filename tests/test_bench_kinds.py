@@ -13,12 +13,12 @@ import bench_models
 from compress.errors import ArtifactError, BenchError
 from compress.settings import Bench, Run
 from compress_bench.answers import output_kind, read_rows
-from compress_bench.bundle import check_fit, takes_channels_last
 from compress_bench.evidence import Variant
-from compress_bench.measure import inspect
+from compress_bench.measure.files import inspect
 from compress_bench.metadata import model_metadata, read_metadata
 from compress_bench.predict import predict
 from compress_bench.recipe import bench
+from compress_bench.subjects.bundle import check_fit, takes_channels_last
 from compress_bench.targets.local import stream
 
 KINDS = {
@@ -38,7 +38,7 @@ def write_kinds(folder, **changes):
 
 
 def described(path, spec=bench_models.SPEC):
-    _, found = inspect(stream, {"a": path})
+    _, found = inspect(stream, {"a": path}, {})
     variant = Variant(
         name="a",
         path=path,

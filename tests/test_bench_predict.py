@@ -69,6 +69,11 @@ def test_top_limits_the_list(bundle, pictures):
         predict(bundle, pictures[:1], top=0)
 
 
+def test_no_threads_are_refused(bundle, pictures):
+    with pytest.raises(UsageError, match="--threads 0: expected at least 1"):
+        predict(bundle, pictures[:1], threads=0)
+
+
 def test_an_unknown_variant_is_refused_with_the_nearest(bundle, pictures):
     with pytest.raises(UsageError, match=r"--variant students: no such variant.*student"):
         predict(bundle, pictures[:1], variant="students")

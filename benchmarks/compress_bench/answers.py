@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.errors import ArtifactError
+from compress.preprocess import FLOAT_INPUTS, UINT8_INPUT, Preprocessing
 from compress_bench.metadata import OUTPUT
 
 KINDS = ("logits", "scores", "label")
@@ -57,6 +58,35 @@ def output_kind(model: Mapping[str, Any], subject: str) -> str | None:
             f"{said!r}; give compress export again with --force"
         )
     return said
+
+
+def why_no_answers(model: Mapping[str, Any], spec: Preprocessing | None) -> str:
+    """Why a file's accuracy cannot be measured; empty where it can.
+
+    Args:
+        model: the runner's `model` event.
+        spec: how images become its input; None where it takes none.
+    """
+    if spec is None:
+        return (
+            "expected one input [batch, 1 or 3, height, width] or [batch, height, width, 1 or 3], "
+            f"found {_listed(model['inputs'])}"
+        )
+    if model["inputs"][0]["type"] not in (*FLOAT_INPUTS, UINT8_INPUT):
+        return f"expected an input of float or uint8, found {_listed(model['inputs'])}"
+    outputs = [(value["type"], len(value["shape"])) for value in model["outputs"]]
+    rows = outputs[0][0] in FLOAT_INPUTS and outputs[0][1] == 2
+    labels = outputs[0] == ("tensor(int64)", 1) and outputs[1:2] in [[(t, 1)] for t in FLOAT_INPUTS]
+    if rows or labels:
+        return ""
+    return (
+        "expected output [batch, classes], or label and score of [batch] each, found "
+        f"{_listed(model['outputs'])}"
+    )
+
+
+def _listed(values: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{v['name']}: {v['type']} {v['shape']}" for v in values) or "none"
 
 
 def read_rows(rows: NDArray[np.float32], output: str | None) -> Answers:

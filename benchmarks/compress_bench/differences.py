@@ -20,11 +20,11 @@ def disagreements(evidence: Evidence) -> list[dict[str, Any]]:
 
     Those come first of which both are surest.
     """
-    if evidence.images is None or len(evidence.variants) < 2:
-        return []
     student = _counterpart(evidence)
+    if evidence.images is None or student is None:
+        return []
     sure = {name: answers.confidence for name, answers in evidence.answers.items()}
-    answers = {name: evidence.predictions(name) for name in evidence.variants}
+    answers = {name: evidence.predictions(name) for name in evidence.answers}
     surest = sure[evidence.reference] * sure[student]
     apart = np.flatnonzero(answers[evidence.reference] != answers[student])
     chosen = apart[np.argsort(-surest[apart], kind="stable")][:MOST]
@@ -40,10 +40,18 @@ def disagreements(evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def _counterpart(evidence: Evidence) -> str:
-    others = [v for v in evidence.variants.values() if v.name != evidence.reference]
+def _counterpart(evidence: Evidence) -> str | None:
+    """Who is compared with the reference: an int8 student, else the last, on its runtime."""
+    if not evidence.answered(evidence.reference):
+        return None
+    reference = evidence.variants[evidence.reference]
+    others = [
+        v
+        for v in evidence.variants.values()
+        if v is not reference and v.runtime == reference.runtime and evidence.answered(v.name)
+    ]
     int8 = [v for v in others if v.role == "student_int8"]
-    return (int8 or others)[-1].name
+    return (int8 or others)[-1].name if others else None
 
 
 def png(image: NDArray[np.uint8]) -> str:
@@ -66,7 +74,10 @@ def compare_roles(evidence: Evidence, role: str, vs: str) -> dict[str, Any] | No
     Returns:
         The difference with its interval, a fraction; None without images or one of the two.
     """
-    by_role = {variant.role: variant.name for variant in evidence.variants.values()}
+    by_role: dict[str, str] = {}  # the first of a role: others are the same file elsewhere
+    for variant in evidence.variants.values():
+        if evidence.answered(variant.name):
+            by_role.setdefault(variant.role, variant.name)
     if evidence.images is None or not {role, vs} <= by_role.keys():
         return None
     first, second = by_role[role], by_role[vs]

@@ -1,6 +1,6 @@
 """`compress predict`: what an ONNX file sees on images; labels and scores, without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from compress.errors import ArtifactError, BenchError, UsageError
 from compress.preprocess import to_input
 from compress.suggest import did_you_mean
 from compress_bench.answers import softmax
-from compress_bench.bundle import REMEDY, read_variants, verify_file
 from compress_bench.metadata import ModelMetadata, read_metadata
+from compress_bench.runner import explain_refusal
+from compress_bench.subjects.bundle import REMEDY, read_variants, verify_file
+from compress_bench.subjects.sessions import SPINNING, recommended_threads, spins
 
 # The smallest of the files that a user would deploy goes first.
 _PREFERRED = ("student_int8", "student")
@@ -43,7 +45,7 @@ def predict(
     *,
     variant: str | None = None,
     top: int = 3,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """Name what images show.
 
@@ -52,7 +54,7 @@ def predict(
         image_paths: image files of any size.
         variant: which file of a bundle; None: student_int8 if it has one, else student.
         top: how many classes to name, at least one.
-        threads: of onnxruntime.
+        threads: of onnxruntime; None: what the bundle recommends with its waiting, else one.
 
     Returns:
         Per image: {"image", "variant", "predictions": [{"label", "score"}, ...]}, scores in 0..1
@@ -61,10 +63,12 @@ def predict(
     Raises:
         ArtifactError: a file is missing, damaged, or not ours.
         DataError: an image that cannot be read; it is named.
-        UsageError: no such variant, or top below one.
+        UsageError: no such variant, or top or threads below one.
     """
     if top < 1:
         raise UsageError(f"--top {top}: expected at least 1")
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: expected at least 1")
     network = _open(subject, variant, threads)
     return [
         {
@@ -76,41 +80,42 @@ def predict(
     ]
 
 
-def _open(subject: Path, variant: str | None, threads: int) -> _Network:
+def _open(subject: Path, variant: str | None, threads: int | None) -> _Network:
+    recommended: Mapping[str, Any] = {}
     if subject.is_dir():
-        name, path = _member(subject, variant)
+        name, path, recommended = _member(subject, variant)
     elif variant is not None:
         raise UsageError(f"--variant {variant}: expected a bundle folder, found {subject}")
     else:
         name, path = subject.stem, subject
-    session = _session(path, threads)
+    session = _session(path, threads, recommended)
     return _Network(name, session, read_metadata(session, subject=str(path)))
 
 
-def _member(folder: Path, wanted: str | None) -> tuple[str, Path]:
-    """The variant's name and its file, whole and unchanged."""
+def _member(folder: Path, wanted: str | None) -> tuple[str, Path, Mapping[str, Any]]:
+    """The variant's name, its file, whole and unchanged, and its recommended settings."""
     variants = read_variants(folder)
     name = wanted or next((n for n in _PREFERRED if n in variants), next(iter(variants)))
     if name not in variants:
         raise UsageError(f"--variant {name}: no such variant; {did_you_mean(name, list(variants))}")
-    return name, verify_file(folder, variants[name])
+    return name, verify_file(folder, variants[name]), variants[name].get("session", {})
 
 
-def _session(path: Path, threads: int) -> ort.InferenceSession:
+def _session(
+    path: Path, threads: int | None, recommended: Mapping[str, Any]
+) -> ort.InferenceSession:
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file; expected a bundle folder or an ONNX file")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or recommended_threads(recommended)
     options.log_severity_level = _ERRORS_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    spinning = threads is None and spins(recommended)
+    options.add_session_config_entry(SPINNING, str(int(spinning)))
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     # onnxruntime's exceptions share no base class but Exception.
     except Exception as error:
-        raise ArtifactError(
-            f"{path}: onnxruntime {ort.__version__} cannot load it "
-            f"({str(error).splitlines()[0]}); {REMEDY}"
-        ) from error
+        raise ArtifactError(explain_refusal(str(path), ort.__version__, str(error))) from error
 
 
 def _rank(network: _Network, image: NDArray[np.uint8], top: int) -> list[dict[str, Any]]:

@@ -1,8 +1,7 @@
 """ONNX files that come alone: what they say of themselves, and images from `--data`."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,16 @@ import numpy as np
 
 from compress.artifacts import sha256_file, write_with
 from compress.data.dataset import Dataset
-from compress.errors import ArtifactError, BenchError, DataError
+from compress.errors import ArtifactError, DataError
 from compress.preprocess import UINT8_INPUT, Preprocessing
 from compress.progress import Progress
 from compress.settings import Run
-from compress_bench.answers import output_kind
-from compress_bench.bundle import (
+from compress_bench.answers import output_kind, why_no_answers
+from compress_bench.evidence import TestImages, Variant
+from compress_bench.graph.onnx_wire import external_files
+from compress_bench.graph.weights import count_parameters
+from compress_bench.metadata import CLASSES, DATA, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
+from compress_bench.subjects.bundle import (
     REMEDY,
     Described,
     Subjects,
@@ -23,29 +26,45 @@ from compress_bench.bundle import (
     read_preprocessing,
     takes_channels_last,
 )
-from compress_bench.evaluation_set import choose_test_images, read_pixels, reading_size
-from compress_bench.evidence import TestImages, Variant
-from compress_bench.metadata import CLASSES, DATA, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
+from compress_bench.subjects.evaluation_set import choose_test_images, read_pixels, reading_size
+from compress_bench.subjects.feeds import Shape, fits
 
-# An entry of `external_data` as ONNX's TensorProto stores it: field 1 "location", field 2 a name
-# after the byte that tells its length.
-_LOCATION = re.compile(rb"\n\x08location\x12([\x01-\x7f])(?=(.{1,127}))", re.DOTALL)
+
+def check_files(files: Iterable[Path]) -> None:
+    """Refuse what no runtime can open, before any of them tries.
+
+    Raises:
+        ArtifactError: a file is empty, or another one that holds its weights is missing.
+    """
+    for path in files:
+        if path.stat().st_size == 0:
+            raise ArtifactError(f"{path}: expected an ONNX file, found an empty one; copy it again")
+        missing = [part for part in _named_parts(path) if not part.is_file()]
+        if missing:
+            raise ArtifactError(
+                f"{path}: its weights are in {missing[0].name}, which is not beside it; copy it "
+                f"into {missing[0].parent}"
+            )
 
 
 def open_files(
-    files: Mapping[str, Path], described: Described, wanted_reference: str | None
+    files: Mapping[str, Path],
+    described: Described,
+    given: Mapping[str, Shape],
+    wanted_reference: str | None,
 ) -> Subjects:
     """Variants from ONNX files alone.
 
     Args:
         files: paths by variant name; the first is the reference unless another is wanted.
         described: what onnxruntime says of each file.
+        given: shapes of inputs that files leave open, by input name.
         wanted_reference: `--reference`, or None.
 
     Raises:
         UsageError: the reference is not among the files.
     """
-    variants = tuple(_bare_variant(name, files[name], described[name]) for name in files)
+    variants = tuple(_bare_variant(name, files[name], described[name], given) for name in files)
     names = list(files)
     return Subjects(
         variants=variants,
@@ -54,10 +73,11 @@ def open_files(
     )
 
 
-def _bare_variant(name: str, path: Path, model: Mapping[str, Any]) -> Variant:
+def _bare_variant(
+    name: str, path: Path, model: Mapping[str, Any], given: Mapping[str, Shape]
+) -> Variant:
     said = model["metadata"]
-    parameters = said.get(PARAMETERS, "")
-    spec = _bare_preprocessing(path, model)
+    spec = _bare_preprocessing(path, model, given)
     return Variant(
         name=name,
         path=path,
@@ -66,32 +86,51 @@ def _bare_variant(name: str, path: Path, model: Mapping[str, Any]) -> Variant:
         precision=said.get(PRECISION),
         sha256=sha256_file(path),
         size_bytes=sum(part.stat().st_size for part in [path, *data_files(path)]),
-        parameters=int(parameters) if parameters.isdecimal() else None,
+        parameters=_parameters(path, said.get(PARAMETERS, "")),
         preprocessing=spec,
         channels_last=takes_channels_last(spec, model),
         output=output_kind(model, str(path)),
+        no_answers=why_no_answers(model, spec),
     )
 
 
 def data_files(path: Path) -> list[Path]:
     """Files beside an ONNX file that hold its weights; torch writes one by default."""
-    content = path.read_bytes()
-    found = (
-        match[2][: match[1][0]].decode(errors="replace") for match in _LOCATION.finditer(content)
-    )
-    parts = (path.parent / name for name in dict.fromkeys(found))
-    return [part for part in parts if part.is_file()]
+    return [part for part in _named_parts(path) if part.is_file()]
 
 
-def _bare_preprocessing(path: Path, model: Mapping[str, Any]) -> Preprocessing | None:
+def _named_parts(path: Path) -> list[Path]:
+    try:
+        return external_files(path)
+    except ArtifactError:  # the runtime says what it cannot open, and may know other formats
+        return []
+
+
+def _parameters(path: Path, said: str) -> int | None:
+    """As the file says, else counted."""
+    if said.isdecimal():
+        return int(said)
+    try:
+        return count_parameters(path)
+    except ArtifactError:  # the runtime has opened it: a format of its own
+        return None
+
+
+def _bare_preprocessing(
+    path: Path, model: Mapping[str, Any], given: Mapping[str, Shape]
+) -> Preprocessing | None:
     """What the file says; else ours at the size of an image-shaped input; else None."""
     if PREPROCESSING in model["metadata"]:
         return read_preprocessing(_read_entry(path, model["metadata"], PREPROCESSING), path)
-    shape = model["inputs"][0]["shape"] if len(model["inputs"]) == 1 else []
+    if len(model["inputs"]) != 1:
+        return None
+    (only,) = model["inputs"]
+    wanted = given.get(only["name"], ())
+    shape = wanted if fits(wanted, only["shape"]) else only["shape"]
     if len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]):
         return None
     # The usual place of the channels first: networks take [c, h, w], cameras give [h, w, c].
-    places = (3, 1) if model["inputs"][0]["type"] == UINT8_INPUT else (1, 3)
+    places = (3, 1) if only["type"] == UINT8_INPUT else (1, 3)
     place = next((place for place in places if shape[place] in (1, 3)), None)
     if place is None:
         return None
@@ -106,7 +145,7 @@ def images_from_data(
 
     Args:
         run: with `data` set.
-        variants: their largest input decides the size of mixed images.
+        variants: at least one that takes images; the largest decides the size of mixed ones.
         described: what onnxruntime says of each file.
         folder: where the .npz goes.
         progress: where decoding is shown.
@@ -116,17 +155,9 @@ def images_from_data(
 
     Raises:
         DataError: the data cannot be opened or has no test images.
-        BenchError: a variant has no image input.
     """
     from compress.data.open import open_dataset
 
-    for variant in variants:
-        if variant.preprocessing is None:
-            raise BenchError(
-                f"{variant.name}: expected one input [batch, 1 or 3, height, width] or "
-                "[batch, height, width, 1 or 3] for --data, found another; leave --data out to "
-                "measure its latency alone"
-            )
     dataset: Dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
     if len(dataset.test) == 0:
         raise DataError(f"{run.data}: expected test images, found none; give another --data")

@@ -14,7 +14,7 @@ from compress.artifacts import BUNDLE, read_json, verify_sha256
 from compress.errors import ArtifactError, BenchError, UsageError
 from compress.preprocess import Preprocessing, channels_last
 from compress.suggest import did_you_mean
-from compress_bench.answers import output_kind
+from compress_bench.answers import output_kind, why_no_answers
 from compress_bench.evidence import TestImages, Variant
 
 REMEDY = "run compress export again with --force"
@@ -31,6 +31,7 @@ class Subjects:
         reference: name of the one that the others are compared with.
         images: None where no images were given.
         history: training curves for the report.
+        swept: what a sweep kept in the bundle: its machine, rows, recommended settings.
         notes: sentences for the user.
     """
 
@@ -38,6 +39,7 @@ class Subjects:
     reference: str
     images: TestImages | None
     history: Mapping[str, Any] = field(default_factory=dict)
+    swept: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -120,6 +122,7 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
         reference=choose_reference(wanted_reference, default, [v.name for v in variants]),
         images=images,
         history=bundle.get("history", {}),
+        swept=bundle.get("sweep", {}),
         notes=tuple(bundle.get("advice", ())),
     )
 
@@ -204,6 +207,7 @@ def _bundle_variant(
         channels_last=takes_channels_last(spec, model),
         output=output_kind(model, str(path)),
         session=entry.get("session", {}),
+        no_answers=why_no_answers(model, spec),
     )
 
 
