@@ -1,19 +1,26 @@
 """Metrics on measurements of a known outcome, and the contract of their folder."""
 
+import base64
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import bench_models
-from compress_bench.answers import softmax
+from compress_bench.answers import Answers, softmax
 from compress_bench.differences import disagreements
 from compress_bench.metrics import load_metric, metric_names
+from compress_bench.metrics.calibration_error import calibration_error
 
 FIELDS = {
     "accuracy": {"accuracy", "accuracy_drop"},
     "latency": {"latency", "samples_seconds"},
     "size": {"size_bytes"},
+    "deadline_misses": {"paced"},
+    "frame_cpu": set(),  # in `paced`, as the next
+    "frame_latency": set(),
 }
 
 
@@ -26,7 +33,9 @@ def test_every_metric_reports_fields_of_its_name_that_json_can_hold(name):
     metric = load_metric(name)
     for variant in ("teacher", "student"):
         fields = metric.measure(bench_models.evidence(), variant)
-        assert set(fields) == FIELDS.get(name, {name})
+        said = {field for field in fields if field.endswith("_reason")}
+        assert set(fields) - said == FIELDS.get(name, {name})
+        assert all(fields[field.removesuffix("_reason")] is None for field in said)
         json.dumps(fields, allow_nan=False)
     if metric.GOAL is not None:
         assert metric.GOAL.bounds
@@ -40,12 +49,19 @@ def test_speedup_is_paired_so_that_a_slowing_machine_does_not_matter():
     assert found["resolvable"] is True and found["vs"] == "teacher"
 
 
-def test_equal_models_have_no_resolvable_speedup():
-    assert measure("speedup", "student", slowdown=1.0)["speedup"]["resolvable"] is False
+@pytest.mark.parametrize(
+    ("slowdown", "verdict"),
+    [(4.0, "faster"), (0.8, "slower"), (1.0, "no difference can be told")],
+)
+def test_a_speedup_says_what_may_be_declared(slowdown, verdict):
+    found = measure("speedup", "student", slowdown=slowdown)["speedup"]
+    assert found["verdict"] == verdict
+    assert found["resolvable"] is (verdict != "no difference can be told")
 
 
-def test_the_reference_has_no_speedup_drop_or_agreement():
+def test_the_reference_has_no_speedup_drop_flips_or_agreement():
     assert measure("speedup", "teacher") == {"speedup": None}
+    assert measure("negative_flips", "teacher") == {"negative_flips": None}
     assert measure("agreement", "teacher") == {"agreement": None}
     assert measure("accuracy", "teacher")["accuracy_drop"] is None
 
@@ -84,8 +100,93 @@ def test_memory_is_the_median_of_its_processes():
         "baseline_bytes": 40_000_000,
         "peak_bytes": 41_005_000,
         "model_bytes": 1_005_000,
+        "pss_bytes": None,
+        "private_dirty_bytes": None,
         "processes": 3,
     }
+
+
+def answered(student_right):
+    """The teacher has the first 80 of 100 images right, the student those of a mask."""
+    evidence = bench_models.evidence()
+    labels = evidence.images.labels
+    masks = {"teacher": np.arange(100) < 80, "student": student_right}
+    answers = {
+        name: Answers(np.where(right, labels, (labels + 1) % 3), np.full(100, 0.9))
+        for name, right in masks.items()
+    }
+    return replace(evidence, answers=answers)
+
+
+def test_negative_flips_are_of_the_images_that_the_reference_has_right():
+    right = np.arange(100) >= 8  # loses 8 of the teacher's 80, wins its other 20
+    found = load_metric("negative_flips").measure(answered(right), "student")["negative_flips"]
+    assert (found["value"], found["n"], found["vs"]) == (0.1, 80, "teacher")
+    # Wilson: (8 + z²/2 -+ z sqrt(8 * 72 / 80 + z²/4)) / (80 + z²), z = 1.95996.
+    assert found["low"] == pytest.approx(0.05155, abs=1e-5)
+    assert found["high"] == pytest.approx(0.18511, abs=1e-5)
+
+
+def test_no_flip_can_be_counted_where_the_reference_has_nothing_right():
+    evidence = answered(np.ones(100, dtype=bool))
+    wrong = replace(evidence.answers["teacher"], labels=(evidence.images.labels + 1) % 3)
+    evidence = replace(evidence, answers=evidence.answers | {"teacher": wrong})
+    found = load_metric("negative_flips").measure(evidence, "student")["negative_flips"]
+    assert found["value"] is None and "no image right" in found["reason"]
+
+
+def test_the_calibration_error_is_the_mean_gap_of_bins_of_equal_mass():
+    confidence = np.array([0.9, 0.6, 0.8, 0.7])
+    right = np.array([True, True, True, False])
+    # 0.6 and 0.7: 0.65 sure, 0.5 right; 0.8 and 0.9: 0.85 sure, 1 right; 0.15 each.
+    assert calibration_error(confidence, right, bins=2).value == pytest.approx(0.15)
+    # One bin: 0.75 sure, 0.75 right.
+    assert calibration_error(confidence, right, bins=1).value == pytest.approx(0.0)
+
+
+def test_the_calibration_error_of_a_file_that_is_too_sure_has_a_normal_interval():
+    right = np.arange(15_000) % 10 != 0  # 90 % in each of 15 bins of 1,000
+    found = calibration_error(np.full(15_000, 0.95), right)
+    # Each bin's gap is far from zero, so that nothing folds: 0.05 -+ 1.96 sqrt(0.09 / 15000).
+    half = 1.96 * math.sqrt(0.09 / 15_000)
+    assert found.value == pytest.approx(0.05)
+    assert found.low == pytest.approx(0.05 - half, abs=3e-4)
+    assert found.high == pytest.approx(0.05 + half, abs=3e-4)
+
+
+def test_the_calibration_error_of_a_calibrated_file_may_be_zero():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 2000)
+    found = calibration_error(confidence, rng.random(2000) < confidence)
+    assert found.low == 0.0 < found.value <= found.high
+
+
+def test_a_few_images_that_are_all_right_do_not_prove_that_certainty_is_due():
+    found = calibration_error(np.ones(60), np.ones(60, dtype=bool))
+    # Wilson: 60 of 60 may be 60 / (60 + 1.96^2) = 0.93985.
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(1 - 0.93985, abs=1e-4)
+
+
+def test_a_calibration_error_is_reported_with_its_bins_and_always_the_same():
+    evidence = answered(np.arange(100) < 90)
+    first, again = (
+        load_metric("calibration_error").measure(evidence, "student")["calibration_error"]
+        for _ in range(2)
+    )
+    assert first == again
+    assert first["bins"] == 15
+
+
+def test_answers_are_kept_a_bit_an_image_with_the_images_they_are_of():
+    metric = load_metric("answers")
+    evidence = answered(np.arange(100) >= 8)
+    found = metric.measure(evidence, "student")["answers"]
+    packed = base64.b64decode(found["right_base64"])
+    assert (found["n"], len(packed), packed[0], packed[1]) == (100, 13, 0, 255)
+    other = replace(evidence.images, labels=evidence.images.labels[::-1].copy())
+    moved = metric.measure(replace(evidence, images=other), "student")["answers"]
+    assert moved["images_sha256"] != found["images_sha256"]
 
 
 def test_disagreements_show_only_images_that_are_answered_differently():

@@ -4,7 +4,7 @@ A metric module has
 - `GOAL`: a `GoalForm`, or None where no goal can be set;
 - `measure(evidence, variant)`: its fields in a variant's part of report.json;
 - with a GoalForm, `estimate(evidence, goal)`: what the goal is held against, and
-  `remedy(goal)`: a sentence on what to do when it is missed.
+  `remedy(goal, evidence)`: what to do when it is missed, with the expected effect in numbers.
 """
 
 import importlib
@@ -29,12 +29,14 @@ class GoalForm:
         details: what follows the dot ("p50"); empty where there is no dot.
         compares: bounds that compare with another variant and take `vs`.
         needs_images: whether it can only be measured with images.
+        timed: whether it is sampled time, which other work lengthens and a time cap cuts short.
     """
 
     bounds: Mapping[Bound, Quantity]
     details: tuple[str, ...] = ()
     compares: tuple[Bound, ...] = ()
     needs_images: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Metric(Protocol):
     def estimate(self, evidence: Evidence, goal: Goal) -> Estimate:
         """What the goal's limit is held against."""
 
-    def remedy(self, goal: Goal) -> str:
+    def remedy(self, goal: Goal, evidence: Evidence) -> str:
         """What to do when the goal is missed, in one sentence."""
 
 

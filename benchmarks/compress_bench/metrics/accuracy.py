@@ -5,6 +5,8 @@ from typing import Any
 from compress.intervals import wilson
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Goal, GoalForm
+from compress_bench.remedies.blame import calibrate_or_teach, missing_answers, split_of_drop
+from compress_bench.remedies.expectations import sentences
 from compress_bench.statistics import Estimate, from_interval, matched_difference
 
 GOAL = GoalForm(
@@ -14,10 +16,10 @@ GOAL = GoalForm(
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`accuracy` with Wilson's interval, `accuracy_drop` paired on the same images."""
-    if evidence.images is None:
+    if evidence.images is None or not evidence.answered(variant):
         return {"accuracy": None, "accuracy_drop": None}
     drop = None
-    if variant != evidence.reference:
+    if variant != evidence.reference and evidence.answered(evidence.reference):
         found = _drop(evidence, variant, evidence.reference)
         drop = found.to_dict() | {"vs": evidence.reference}
     return {
@@ -33,14 +35,15 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     return _accuracy(evidence, goal.variant)
 
 
-def remedy(goal: Goal) -> str:
-    """What to do when the goal is missed."""
-    if "int8" in goal.variant:
-        return (
-            "compare with the same student's float32 file: if that one is good enough, give "
-            "export more --calibration-images; if not, train longer or take a larger student"
-        )
-    return "train the student longer (--epochs), or take a larger student or a better teacher"
+def remedy(goal: Goal, evidence: Evidence) -> str:
+    """Which part of the drop is the student's and which int8's, and what mends the larger."""
+    reference = goal.vs or evidence.reference
+    apart = goal.variant != reference
+    return sentences(
+        missing_answers(goal, evidence),
+        split_of_drop(evidence, goal.variant, reference) if apart else "",
+        calibrate_or_teach(goal, evidence),
+    )
 
 
 def _accuracy(evidence: Evidence, variant: str) -> Estimate:

@@ -11,7 +11,7 @@ GOAL = None
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`confusion`: counts [true class][answer]."""
-    if evidence.images is None:
+    if evidence.images is None or not evidence.answered(variant):
         return {"confusion": None}
     classes = len(evidence.images.classes)
     cells = evidence.images.labels * classes + evidence.predictions(variant)

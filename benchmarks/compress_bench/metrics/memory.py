@@ -6,11 +6,14 @@ import numpy as np
 
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Goal, GoalForm
+from compress_bench.quantities import show
+from compress_bench.remedies.expectations import another_variant, sentences, smaller_side
+from compress_bench.remedies.partners import is_int8, quantised
 from compress_bench.statistics import Estimate, missing
 
 GOAL = GoalForm(bounds={"max": "size"})
 
-_FIELDS = ("baseline_bytes", "peak_bytes", "model_bytes")
+_FIELDS = ("baseline_bytes", "peak_bytes", "model_bytes", "pss_bytes", "private_dirty_bytes")
 
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
@@ -28,9 +31,39 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     return Estimate(float(np.median(known)), min(known), max(known), 1.0)
 
 
-def remedy(goal: Goal) -> str:
-    """What to do when the goal is missed."""
-    return "take a student with smaller activations (a smaller --input-size), or export with --int8"
+def remedy(goal: Goal, evidence: Evidence) -> str:
+    """Another variant; else fewer weights or smaller activations, whichever takes more."""
+    sure = another_variant(goal, evidence)
+    if sure:
+        return sure
+    subject, found = evidence.variants[goal.variant], estimate(evidence, goal).value
+    assert found is not None
+    weights = min(float(subject.size_bytes), found)
+    rest = found - weights
+    parts = (
+        f"of {show(found, 'size')} the file's weights are {show(weights, 'size')}, activations "
+        f"and buffers {show(rest, 'size')}"
+    )
+    if rest < goal.limit and weights > goal.limit - rest and weights > rest:
+        return sentences(parts, _lighter(goal, evidence, weights, rest))
+    side = smaller_side(subject, max(0.0, goal.limit - weights) / rest)
+    if side is None or subject.preprocessing is None:
+        share = goal.limit / found
+        return sentences(parts, f"take a student that needs at most {share:.0%} of both")
+    before = subject.preprocessing.size[0]
+    expected = show(weights + rest * (side / before) ** 2, "size")
+    return sentences(
+        parts, f"at --input-size {side} in place of {before} about {expected} is expected"
+    )
+
+
+def _lighter(goal: Goal, evidence: Evidence, weights: float, rest: float) -> str:
+    subject = evidence.variants[goal.variant]
+    if is_int8(subject) or quantised(evidence, goal.variant):
+        share = (goal.limit - rest) / weights
+        return f"take a student with at most {share:.0%} of its weights"
+    expected = show(weights / 4 + rest, "size")
+    return f"export it with --int8: about {expected} is expected, as weights take a quarter"
 
 
 def _median(evidence: Evidence, variant: str, field: str) -> int | None:

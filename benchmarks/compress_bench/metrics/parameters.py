@@ -1,9 +1,11 @@
 """Number of weights."""
 
+import math
 from typing import Any
 
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Goal, GoalForm
+from compress_bench.remedies.expectations import another_variant, show_roughly
 from compress_bench.statistics import Estimate, exact, missing
 
 GOAL = GoalForm(bounds={"max": "count"})
@@ -22,6 +24,12 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     )
 
 
-def remedy(goal: Goal) -> str:
-    """What to do when the goal is missed."""
-    return "take a smaller student"
+def remedy(goal: Goal, evidence: Evidence) -> str:
+    """Another variant, or as many channels as the limit allows."""
+    count = evidence.variants[goal.variant].parameters
+    assert count is not None
+    share = goal.limit / count
+    return another_variant(goal, evidence) or (
+        f"take a smaller student: {1 / share:.3g}x too many; {math.sqrt(share):.2g} times the "
+        f"channels in every layer are expected to leave about {show_roughly(goal.limit, 'count')}"
+    )

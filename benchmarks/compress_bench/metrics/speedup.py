@@ -2,32 +2,54 @@
 
 from typing import Any
 
+import numpy as np
+
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Goal, GoalForm
-from compress_bench.statistics import Estimate, is_resolvable, ratio
+from compress_bench.remedies.expectations import less_work
+from compress_bench.statistics import Estimate, Resolution, declared, geometric, ratio
 
-GOAL = GoalForm(bounds={"min": "ratio"}, details=("p50",), compares=("min",))
+GOAL = GoalForm(bounds={"min": "ratio"}, details=("p50",), compares=("min",), timed=True)
 
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
-    """`speedup` of medians over the reference; None for the reference itself."""
+    """`speedup` of medians over the reference and what is declared; None for the reference."""
     if variant == evidence.reference:
         return {"speedup": None}
     logs = evidence.log_ratios(evidence.reference, variant)
-    verdict = {
-        "resolvable": is_resolvable(logs, evidence.resolution),
+    verdict = declared(logs, evidence.resolution)
+    fields = {
+        "verdict": verdict,
+        "resolvable": verdict in ("faster", "slower"),
         "vs": evidence.reference,
     }
-    return {"speedup": ratio(logs).to_dict() | verdict}
+    return {"speedup": ratio(logs).to_dict() | fields}
 
 
 def estimate(evidence: Evidence, goal: Goal) -> Estimate:
-    """Median time of `vs` over the variant's."""
-    return ratio(evidence.log_ratios(goal.vs or evidence.reference, goal.variant))
+    """Median time of `vs` over the variant's; no limit is decided that equal models straddle."""
+    found = ratio(evidence.log_ratios(goal.vs or evidence.reference, goal.variant))
+    return _respect(found, evidence.resolution, goal.limit)
 
 
-def remedy(goal: Goal) -> str:
-    """What to do when the goal is missed."""
-    if "int8" in goal.variant:
-        return "take a smaller student; int8 gains little where the processor has no dot product"
-    return "export with --int8, or take a smaller student"
+def remedy(goal: Goal, evidence: Evidence) -> str:
+    """Less work, by as much as the ratio lacks."""
+    found = ratio(evidence.log_ratios(goal.vs or evidence.reference, goal.variant)).value
+    seconds = geometric([float(np.median(p)) for p in evidence.samples(goal.variant)]).value
+    assert found is not None and seconds is not None
+    wanted = seconds * found / goal.limit
+    return less_work(goal, evidence, value=seconds, limit=wanted)
+
+
+def _respect(found: Estimate, control: Resolution, limit: float) -> Estimate:
+    """The bounds moved out to what the machine cannot tell, where the limit lies within that."""
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    if control.smallest_difference is None:
+        return Estimate(found.value, None, None, found.confidence, control.reason)
+    least = 1 + control.smallest_difference
+    low, high = min(found.low, found.value / least), max(found.high, found.value * least)
+    if not low < limit <= high or found.low < limit <= found.high:
+        return found
+    reason = f"this machine cannot tell less than {least - 1:.1%} today"
+    return Estimate(found.value, low, high, found.confidence, reason)

@@ -6,9 +6,10 @@ import numpy as np
 
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Goal, GoalForm
+from compress_bench.remedies.expectations import another_variant, less_work, sentences
 from compress_bench.statistics import Estimate, geometric
 
-GOAL = GoalForm(bounds={"min": "rate"})
+GOAL = GoalForm(bounds={"min": "rate"}, timed=True)
 
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
@@ -21,9 +22,15 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     return _rate(evidence, goal.variant)
 
 
-def remedy(goal: Goal) -> str:
-    """What to do when the goal is missed."""
-    return "try a larger --batch-size or more --threads, or take a smaller student"
+def remedy(goal: Goal, evidence: Evidence) -> str:
+    """Less work, more threads, or more images at a time."""
+    rate = _rate(evidence, goal.variant).value
+    assert rate is not None
+    each, wanted = evidence.batch_size / rate, evidence.batch_size / goal.limit
+    found = less_work(goal, evidence, value=each, limit=wanted, sweep_field="p50")
+    if another_variant(goal, evidence) or evidence.batch_size > 1:
+        return found
+    return sentences(found, "or try --batch-size 8: what it gives is not known before")
 
 
 def _rate(evidence: Evidence, variant: str) -> Estimate:

@@ -1,4 +1,4 @@
-"""Limits per variant, and whether the measured intervals keep them: pass, fail, inconclusive."""
+"""Limits per variant, as the user writes them; judging.py says whether they are kept."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,13 +7,8 @@ from typing import Any, cast
 
 from compress.errors import UsageError
 from compress.suggest import did_you_mean
-from compress_bench.evidence import Evidence
 from compress_bench.metrics import Bound, Goal, GoalForm, load_metric, metric_names
-from compress_bench.quantities import parse, show
-from compress_bench.statistics import Estimate
-
-_MORE_IMAGES = "to decide, give more test images"
-_MORE_TIME = "to decide, close other programs and measure more: --profile strict or --processes"
+from compress_bench.quantities import parse
 
 
 def read_goals(path: Path) -> tuple[Goal, ...]:
@@ -120,85 +115,3 @@ def check_goals(
             raise UsageError(f"{where}: {goal.variant} cannot be compared with itself; change vs")
         if form.needs_images and not has_images:
             raise UsageError(f"{where}: needs test images; give --data, or drop the goal")
-
-
-# -------------------------------------------------------------------------------------- verdict
-
-
-def judge_goals(goals: Iterable[Goal], evidence: Evidence) -> dict[str, Any]:
-    """The report's `verdict`: per goal and overall."""
-    judged = [judge(goal, load_metric(goal.metric).estimate(evidence, goal)) for goal in goals]
-    for goal, entry in zip(goals, judged, strict=True):
-        form = load_metric(goal.metric).GOAL
-        if form is not None and goal.bound in form.compares:
-            entry["vs"] = goal.vs or evidence.reference
-    return {"status": overall([entry["status"] for entry in judged]), "goals": judged}
-
-
-def overall(statuses: Sequence[str]) -> str:
-    """Fail goes before inconclusive, that before pass; no_goals where there are none."""
-    for status in ("fail", "inconclusive"):
-        if status in statuses:
-            return status
-    return "pass" if statuses else "no_goals"
-
-
-def judge(goal: Goal, found: Estimate) -> dict[str, Any]:
-    """One goal's verdict: pass if the whole interval keeps the limit, fail if none of it does."""
-    metric = load_metric(goal.metric)
-    assert metric.GOAL is not None
-    status = _status(goal, found)
-    more = _MORE_IMAGES if metric.GOAL.needs_images else _MORE_TIME
-    remedies = {"pass": None, "fail": metric.remedy(goal), "inconclusive": more}
-    return {
-        "variant": goal.variant,
-        "metric": goal.name,
-        "bound": goal.bound,
-        "limit": goal.limit,
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
-        "vs": goal.vs or None,
-        "status": status,
-        "sentence": _sentence(goal, found, status),
-        "remedy": remedies[status],
-    }
-
-
-def _status(goal: Goal, found: Estimate) -> str:
-    low, high = found.low, found.high
-    if goal.bound == "min":
-        if low is not None and low >= goal.limit:
-            return "pass"
-        return "fail" if high is not None and high < goal.limit else "inconclusive"
-    if high is not None and high <= goal.limit:
-        return "pass"
-    return "fail" if low is not None and low > goal.limit else "inconclusive"
-
-
-def _sentence(goal: Goal, found: Estimate, status: str) -> str:
-    words = {"min": "at least", "max": "at most", "max_drop": "a drop of at most"}
-    verdict = {"pass": "met", "fail": "missed", "inconclusive": "cannot be decided"}[status]
-    compared = f" against {goal.vs}" if goal.vs else ""
-    subject = f"{goal.variant} {goal.name}{' drop' if goal.bound == 'max_drop' else ''}{compared}"
-    reason = f" ({found.reason})" if found.reason else ""
-    wanted = f"{words[goal.bound]} {goal.written}"
-    return f"{subject}: {_measured(goal, found)}{reason}, wanted {wanted}: {verdict}."
-
-
-def _measured(goal: Goal, found: Estimate) -> str:
-    form = load_metric(goal.metric).GOAL
-    assert form is not None
-    quantity = form.bounds[goal.bound]
-    if found.value is None:
-        return "not measured"
-    value = show(found.value, quantity)
-    if found.low is None or found.high is None or found.low == found.high:
-        return value
-    between = f"{show(found.low, quantity)} to {show(found.high, quantity)}"
-    return f"{value} ({between}{_kind(found)})"
-
-
-def _kind(found: Estimate) -> str:
-    # Memory's bounds are what was seen, not what is inferred.
-    return " over all processes" if found.confidence == 1.0 else f" at {found.confidence * 100:g} %"

@@ -1,0 +1,38 @@
+"""Energy of one inference, where the machine has a counter; nothing is guessed."""
+
+from typing import Any
+
+from compress_bench.evidence import Counted, Evidence
+from compress_bench.metrics import Goal, GoalForm
+from compress_bench.remedies.expectations import less_work
+from compress_bench.statistics import Estimate, geometric, missing
+
+GOAL = GoalForm(bounds={"max": "energy"})
+
+
+def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
+    """`energy`: joules an inference of everything that the counter covers, or the reason."""
+    counted = _counted(evidence, variant)
+    if not counted.joules:
+        return {"energy": None, "energy_reason": counted.energy_reason}
+    found = geometric(counted.joules)
+    return {
+        "energy": {"joules_per_inference": found.to_dict(), "source": counted.energy_source},
+    }
+
+
+def estimate(evidence: Evidence, goal: Goal) -> Estimate:
+    """Joules an inference, from one number a process."""
+    counted = _counted(evidence, goal.variant)
+    return geometric(counted.joules) if counted.joules else missing(counted.energy_reason)
+
+
+def remedy(goal: Goal, evidence: Evidence) -> str:
+    """Less work."""
+    found = estimate(evidence, goal).value
+    assert found is not None
+    return less_work(goal, evidence, value=found, limit=goal.limit)
+
+
+def _counted(evidence: Evidence, variant: str) -> Counted:
+    return evidence.counted.get(variant, Counted(reason="not counted", energy_reason="not counted"))

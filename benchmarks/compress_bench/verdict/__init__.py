@@ -1,0 +1,1 @@
+"""Goals, and whether the measured intervals keep them: pass, fail, inconclusive."""
