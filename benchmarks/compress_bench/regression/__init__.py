@@ -1,0 +1,1 @@
+"""The regression gate: a new report held against an old one."""

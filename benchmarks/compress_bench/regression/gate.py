@@ -1,0 +1,93 @@
+"""A regression gate: goals of a new report against an old one's, variant by variant.
+
+Size is exact. Instructions may grow by as much as the user says. Accuracy is paired on the same
+images. Time is called slower only beyond what both reports' controls resolve and at 99.9 %; where
+the reference did not change it is the yardstick, for a machine's pace moves from day to day. What
+the time cannot tell, the instructions may: they then decide alone. What nothing can tell stays
+inconclusive: a gate that cannot judge must not let pass.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compress.errors import ArtifactError, UsageError
+from compress.suggest import did_you_mean
+from compress_bench.regression.accuracy import judge_accuracy
+from compress_bench.regression.counts import judge_instructions, judge_size
+from compress_bench.regression.pair import Pair, Report
+from compress_bench.regression.times import judge_latency
+from compress_bench.report.files import load_report
+from compress_bench.verdict.judging import overall
+
+
+def read_baseline(path: Path) -> dict[str, Any]:
+    """An old report, given its JSON file or its folder.
+
+    Raises:
+        UsageError: it is missing, not a report of compress bench, or of another schema.
+    """
+    try:
+        found = load_report(path)
+    except ArtifactError as error:
+        raise UsageError(f"--baseline {error}") from error
+    if not isinstance(found.get("variants"), Mapping):
+        raise UsageError(f"--baseline {path}: expected a report with variants, found none")
+    return found
+
+
+def check_baseline(old: Report, path: Path, variants: Sequence[str]) -> None:
+    """Whether anything can be compared at all; called before anything is measured.
+
+    Raises:
+        UsageError: no variant of the old report has the name of a new one.
+    """
+    if not set(old["variants"]) & set(variants):
+        hint = did_you_mean(variants[0], list(old["variants"]))
+        raise UsageError(
+            f"--baseline {path}: expected a variant of the same name, found {', '.join(variants)} "
+            f"here and {', '.join(old['variants'])} there; {hint}"
+        )
+
+
+def gate(new: Report, old: Report, file: str, max_increase: float) -> dict[str, Any]:
+    """The new report with the old report's goals in its verdict, and `baseline`.
+
+    Args:
+        new: report.json's content so far.
+        old: from `read_baseline`.
+        file: how the report names the old one.
+        max_increase: percent that size and instructions may grow, points that accuracy may drop.
+    """
+    pair = Pair(old, new, max_increase)
+    goals = [*new["verdict"]["goals"], *judge_baseline(pair)]
+    deciding = [goal["status"] for goal in goals if goal.get("decides", True)]
+    return {
+        **new,
+        "verdict": {"status": overall(deciding), "goals": goals},
+        "baseline": {
+            "file": file,
+            "created_utc": old.get("created_utc"),
+            "same_machine": not pair.machines,
+            "reason": "; ".join([*pair.machines, *pair.notes()]) or None,
+        },
+    }
+
+
+def judge_baseline(pair: Pair) -> list[dict[str, Any]]:
+    """Verdicts on each variant's size, instructions, time and accuracy, as far as both have them.
+
+    A verdict with `decides` false is told but left out of the overall one.
+    """
+    goals: list[dict[str, Any]] = []
+    for name in pair.names:
+        instructions, latency = judge_instructions(pair, name), judge_latency(pair, name)
+        if latency and latency["status"] == "inconclusive" and _is_decided(instructions):
+            latency |= {"decides": False, "remedy": "nothing: the instructions decide"}
+        found = [judge_size(pair, name), instructions, latency, judge_accuracy(pair, name)]
+        goals += [goal for goal in found if goal is not None]
+    return goals
+
+
+def _is_decided(judged: Mapping[str, Any] | None) -> bool:
+    return judged is not None and judged["status"] != "inconclusive"

@@ -1,0 +1,125 @@
+"""An old report beside a new one, and whether their times can be compared at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compress_bench.metrics import Bound, Goal
+from compress_bench.quantities import show
+from compress_bench.statistics import Estimate
+from compress_bench.verdict.judging import Ruling, entry
+
+Report = Mapping[str, Any]
+BASELINE = "--baseline"  # a variant may be called baseline
+NEW_BASELINE = "if that is meant, make this report the new baseline"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An old report and a new one.
+
+    Attributes:
+        old: the old report.
+        new: what is held against it.
+        max_increase: percent.
+    """
+
+    old: Report
+    new: Report
+    max_increase: float
+
+    @property
+    def names(self) -> list[str]:
+        """Variants in both, in the new one's order."""
+        return [name for name in self.new["variants"] if name in self.old["variants"]]
+
+    @property
+    def machines(self) -> list[str]:
+        """How the machines differ; empty if they do not."""
+        return machine_differences(self.old["machine"], self.new["machine"])
+
+    def notes(self) -> list[str]:
+        """What the reader must know of the comparison beside the machines."""
+        runtimes = [report["machine"]["onnxruntime"] for report in (self.old, self.new)]
+        gone = [name for name in self.old["variants"] if name not in self.new["variants"]]
+        notes = []
+        if runtimes[0] != runtimes[1]:
+            notes.append(f"onnxruntime {runtimes[1]}, baseline {runtimes[0]}")
+        if gone:
+            notes.append(f"not measured now: {', '.join(gone)}")
+        return notes
+
+    def fields(self, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """A variant's part of the old report and of the new one."""
+        return self.old["variants"][name], self.new["variants"][name]
+
+    def not_comparable(self, name: str) -> str:
+        """Why times and instructions are not compared, or empty."""
+        if self.machines:
+            return f"another machine: {'; '.join(self.machines)}"
+        then, now = (_conditions(report, name) for report in (self.old, self.new))
+        other = [f"{key} {now[key]}, baseline {then[key]}" for key in now if now[key] != then[key]]
+        return f"measured otherwise: {'; '.join(other)}" if other else ""
+
+
+def machine_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What tells two machines apart, as words; memory may differ by what a kernel keeps, 2 %."""
+    found = [
+        f"{key} {_words(new.get(key))}, baseline {_words(old.get(key))}"
+        for key in ("machine", "cpu", "isa", "cores", "emulated")
+        if new.get(key) != old.get(key)
+    ]
+    then, now = old.get("memory_bytes"), new.get("memory_bytes")
+    if (then is None) != (now is None) or (then and now and abs(now / then - 1) > 0.02):
+        sizes = ["unknown" if size is None else show(size, "size") for size in (now, then)]
+        found.append(f"memory {sizes[0]}, baseline {sizes[1]}")
+    return found
+
+
+def _words(value: Any) -> str:
+    return " ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
+def _conditions(report: Report, name: str) -> dict[str, Any]:
+    """What the time of an inference depends on, beside the file and the machine."""
+    fields, settings = report["variants"][name], report["settings"]
+    return {
+        "threads": fields.get("threads", settings.get("threads")),
+        "batch_size": settings.get("batch_size"),
+        "runtime": fields.get("runtime", "onnxruntime"),
+        "session": fields.get("session") or {},
+    }
+
+
+# ---------------------------------------------------------------------------- goals in common
+
+
+def make_goal(name: str, metric: str, bound: Bound, limit: float, written: str) -> Goal:
+    """A goal against the old report."""
+    metric, _, detail = metric.partition(".")
+    vs = "the old report" if bound == "max_drop" else ""
+    return Goal(
+        variant=name,
+        metric=metric,
+        detail=detail,
+        bound=bound,
+        limit=limit,
+        written=written,
+        vs=vs,
+    )
+
+
+def more_than(percent: float, old: str) -> str:
+    """A limit in words."""
+    return f"{percent:.3g} % more than the old report's {old}"
+
+
+def decided(goal: Goal, found: Estimate, ruling: Ruling, remedy: str) -> dict[str, Any]:
+    """A pass, or a failure with its remedy."""
+    advice = remedy if ruling.status == "fail" else None
+    return entry(goal, found, ruling, vs=BASELINE, remedy=advice)
+
+
+def undecided(goal: Goal, found: Estimate, remedy: str, reason: str = "") -> dict[str, Any]:
+    """What cannot be told, and what would tell it."""
+    return entry(goal, found, Ruling("inconclusive", reason), vs=BASELINE, remedy=remedy)
