@@ -127,13 +127,11 @@ def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -
         )
 
 
-def write_comparison(reports: list[dict[str, Any]], out: Path) -> None:
-    """Several reports side by side, as Markdown and as one page."""
-    from compress.artifacts import write_text
-    from compress_bench.report import render_comparison_html, render_comparison_markdown
+def write_comparison(reports: list[dict[str, Any]], out: Path, output: Output) -> tuple[Path, ...]:
+    """Several reports side by side, as Markdown, CSV and one page; the files written."""
+    from compress_bench import report as views
 
-    write_text(out / "comparison.md", render_comparison_markdown(reports))
-    write_text(out / "comparison.html", render_comparison_html(reports))
+    return views.write_comparison(reports, out, make_progress(output))
 
 
 def stdout() -> "Console":

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from compress_bench.report import render_comparison_html, render_html
-from report_sample import build_report, changed
+from report_sample import build_report, changed, full_report
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -56,7 +56,10 @@ def measured(page, width, folder):
 
 
 def long_names():
-    report = build_report()
+    report = full_report()
+    for row in report["variants"]["teacher"]["layers"]["rows"]:
+        row["module"] = f"stage{'.block' * 12}.{row['module']}"
+    report["sweep"]["rows"][0]["variant"] = "v" * 70
     names = [f"a_very_long_class_name_{'x' * 40}_{i}" for i in range(10)]
     report = changed(report, names, "data", "classes")
     report["machine"]["cpu"] = "Processor" * 12
@@ -70,6 +73,15 @@ def test_a_phone_scrolls_the_table_and_never_the_page(tmp_path):
     assert found["outside"] == []
     assert found["scrolled"] == 100
     assert found["moved"] == 0  # the first column stays
+
+
+def test_every_measure_fits_a_phone_and_a_desktop(tmp_path):
+    page = render_html(full_report())
+    for width in (375, 1280):
+        found = measured(page, width, tmp_path)
+        assert found["width"] <= width
+        assert found["outside"] == []
+    assert found["scrolled"] == 0  # the desktop shows the whole table
 
 
 def test_long_names_do_not_widen_the_page(tmp_path):

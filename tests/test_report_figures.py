@@ -7,9 +7,9 @@ from compress_bench.report.canvas import drawing_style, to_svg
 from compress_bench.report.confusions import confusion_of, worst_pairs
 from compress_bench.report.figures import figure_names, figures_for, load_figure
 from compress_bench.report.labels import overlap, place_beside, spread
-from compress_bench.report.scatter import round_ticks
 from compress_bench.report.series import by_variant
-from report_sample import bare_report, build_report, changed
+from compress_bench.report.ticks import round_ticks
+from report_sample import bare_report, build_report, changed, full_report
 
 
 def svg_of(name, report):
@@ -20,7 +20,7 @@ def svg_of(name, report):
 @pytest.fixture(scope="module")
 def drawn():
     """Every figure of the sample as SVG."""
-    return {name: svg_of(name, build_report()) for name in figure_names()}
+    return {name: svg_of(name, full_report()) for name in figure_names()}
 
 
 def texts(svg):
@@ -43,14 +43,14 @@ def test_every_figure_is_one_svg_in_the_pages_colours(drawn, name):
 @pytest.mark.parametrize("name", figure_names())
 def test_every_figure_has_words_around_it(name):
     with drawing_style():
-        drawing = load_figure(name).draw(build_report())
+        drawing = load_figure(name).draw(full_report())
     assert drawing.title and drawing.caption
     assert drawing.label.endswith(".")
 
 
 @pytest.mark.parametrize("name", figure_names())
 def test_every_figure_is_the_same_twice(drawn, name):
-    assert svg_of(name, build_report()) == drawn[name]
+    assert svg_of(name, full_report()) == drawn[name]
 
 
 def test_ids_of_all_figures_are_unique_on_a_page(drawn):
@@ -59,22 +59,47 @@ def test_ids_of_all_figures_are_unique_on_a_page(drawn):
 
 
 def test_a_report_without_numbers_has_no_figures():
-    assert figures_for(bare_report()) == {}
+    report = bare_report()
+    for fields in report["variants"].values():
+        fields.update(dict.fromkeys(fields))
+    assert figures_for(report) == {}
 
 
 def test_figures_come_in_the_order_of_their_positions():
-    assert list(figures_for(build_report())) == [
+    assert list(figures_for(full_report())) == [
         "accuracy_latency",
         "accuracy_size",
+        "latency_distribution",
+        "layer_times",
+        "cold_start",
+        "paced",
+        "sustained",
+        "sweep",
         "training_accuracy",
         "training_loss",
         "confusion",
     ]
 
 
-def test_an_emulated_machine_has_no_latency_figure():
-    report = changed(build_report(), True, "machine", "emulated")
-    assert "accuracy_latency" not in figures_for(report)
+def test_a_report_of_before_has_the_figures_that_it_has_the_numbers_for():
+    assert list(figures_for(build_report())) == [
+        "accuracy_latency",
+        "accuracy_size",
+        "latency_distribution",
+        "training_accuracy",
+        "training_loss",
+        "confusion",
+    ]
+
+
+def test_an_emulated_machine_has_no_figure_of_a_time():
+    report = changed(full_report(), True, "machine", "emulated")
+    assert list(figures_for(report)) == [
+        "accuracy_size",
+        "training_accuracy",
+        "training_loss",
+        "confusion",
+    ]
 
 
 def test_points_and_lines_are_named_where_they_are(drawn):
@@ -135,6 +160,13 @@ def test_every_variant_has_its_own_look():
     looks = by_variant(build_report())
     assert len({look.paint for look in looks.values()}) == 4
     assert len({look.marker for look in looks.values()}) == 4
+
+
+def test_a_second_runtime_looks_as_the_first_one_but_hollow():
+    looks = by_variant(full_report())
+    first, second = looks["student_int8"], looks["student_int8@openvino"]
+    assert (second.paint, second.marker) == (first.paint, first.marker)
+    assert (first.filled, second.filled) == (True, False)
 
 
 def test_spread_keeps_the_gap_and_moves_nothing_that_has_room():

@@ -20,10 +20,15 @@ class Listener(Progress):
         self.said.append(sentence)
 
 
-def test_three_files_are_written_and_the_json_reads_back(tmp_path):
+def test_four_files_are_written_and_the_json_reads_back(tmp_path):
     report = build_report()
     paths = write_report(report, tmp_path / "out")
-    assert [path.name for path in paths] == ["report.json", "report.md", "report.html"]
+    assert [path.name for path in paths] == [
+        "report.json",
+        "report.md",
+        "report.csv",
+        "report.html",
+    ]
     assert load_report(tmp_path / "out") == report
     assert load_report(tmp_path / "out" / "report.json") == report
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
@@ -38,7 +43,7 @@ def test_without_the_extra_json_and_markdown_are_written_and_the_way_is_said(
     monkeypatch.setitem(sys.modules, package, None)
     listener = Listener()
     paths = write_report(build_report(), tmp_path, listener)
-    assert [path.name for path in paths] == ["report.json", "report.md"]
+    assert [path.name for path in paths] == ["report.json", "report.md", "report.csv"]
     assert listener.said == [
         f"report.html is not written: {package} is not installed; "
         "install it with: pip install 'edge-compress[report]'"
@@ -72,6 +77,7 @@ def test_a_report_replaces_an_earlier_one(tmp_path):
         ("report.json", "[1, 2]"),
         ("report.json", "not JSON"),
         ("report.md", "# Of last quarter"),
+        ("report.csv", "quarter,sum"),
         ("report.html", "<p>Of last quarter</p>"),
     ],
 )

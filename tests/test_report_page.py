@@ -7,7 +7,7 @@ import pytest
 
 from compress_bench.report import render_html
 from compress_bench.report.page import _drop_tile
-from report_sample import bare_report, build_report, changed
+from report_sample import bare_report, build_report, changed, full_report
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "wbr"}
 EVIL = '<script>alert("1")</script><img src=x onerror=alert(1)>"\'&</style>'
@@ -47,14 +47,25 @@ def page():
 
 
 @pytest.fixture(scope="module")
+def full_page():
+    return render_html(full_report())
+
+
+@pytest.fixture(scope="module")
 def outline(page):
     return Outline(page)
 
 
 def poisoned():
     """The sample with markup wherever a user's own words can be."""
-    report = build_report()
+    report = full_report()
     report["data"].update(classes=[f"{EVIL}{i}" for i in range(10)], reference=EVIL)
+    report["flags"] = [EVIL]
+    report["baseline"].update(file=EVIL, reason=EVIL)
+    report["sweep"]["recommended"]["teacher"]["reason"] = EVIL
+    for row in report["variants"]["teacher"]["layers"]["rows"]:
+        row.update(module=EVIL, operators=[EVIL])
+    report["variants"]["student"].update(energy=None, energy_reason=EVIL, runtime=EVIL)
     report["notes"] = [EVIL]
     report["command"] = EVIL
     report["created_utc"] = EVIL
@@ -101,10 +112,51 @@ def test_ids_are_unique_and_labels_point_to_them(outline):
 
 def test_pictures_have_words_for_those_who_cannot_see_them(outline):
     drawings = [attrs for attrs in outline.all("div") if attrs.get("class") == "drawing"]
-    assert len(drawings) == 5
+    assert len(drawings) == 6
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawings)
     assert all(attrs["alt"] for attrs in outline.all("img"))
     assert len(outline.all("img")) == 24
+
+
+def test_every_measure_has_its_section_in_reading_order(full_page):
+    outline = Outline(full_page)
+    assert outline.wrong == outline.open == []
+    ids = [attrs["id"] for attrs in outline.all("h2") + outline.all("h3") if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    sections = [attrs["id"] for attrs in outline.all("h2")]
+    assert sections == [
+        "results",
+        "says",
+        "goals",
+        "earlier",
+        "figures",
+        "details",
+        "modules",
+        "sweep",
+        "gallery",
+        "measured",
+        "raw",
+    ]
+
+
+def test_what_happened_meanwhile_stands_beside_the_settings():
+    page = render_html(full_report())
+    assert "2.2 to 2.4 GHz" in page
+    assert "50 to 59 °C" in page
+
+
+def test_a_goal_against_a_variant_called_baseline_is_not_against_an_earlier_report():
+    report = full_report()
+    report["verdict"]["goals"][2].update(vs="baseline", sentence="accuracy against baseline: met.")
+    page = render_html(report)
+    section = page[page.index('id="earlier"') : page.index('id="figures"')]
+    assert "accuracy against baseline" not in section
+
+
+def test_a_goal_against_an_earlier_report_stands_in_its_section(full_page):
+    section = full_page[full_page.index('id="earlier"') : full_page.index('id="figures"')]
+    assert "old.json of 2026-02-01, the same machine." in section
+    assert "0.5 % more than the old report" in section
 
 
 def test_the_embedded_json_is_the_report(outline):
@@ -157,7 +209,7 @@ def test_negative_numbers_have_a_true_minus():
 
 @pytest.mark.parametrize("kind", ["bare", "empty", "one", "emulated", "unmeasured"])
 def test_reports_with_gaps_render(kind):
-    report = build_report()
+    report = full_report()
     nulls = {name: dict.fromkeys(fields) for name, fields in report["variants"].items()}
     gaps = {
         "bare": bare_report(),

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from compress_bench.report import render_terminal
-from report_sample import bare_report, build_report, changed
+from report_sample import bare_report, build_report, changed, full_report
 
 
 def rendered(report, *, terminal=True, width=80, encoding="utf-8"):
@@ -56,6 +56,38 @@ def test_piped_output_has_no_escapes_and_one_line_a_variant():
     rows = [re.split(r"  +", line) for line in text.splitlines()[:5]]
     assert [row[0] for row in rows] == ["variant", "teacher", "baseline", "student", "student_int8"]
     assert {len(row) for row in rows} == {9}
+
+
+def test_piped_output_of_every_measure_has_one_line_a_variant():
+    lines = rendered(full_report(), terminal=False).splitlines()
+    rows = [re.split(r"  +", line) for line in lines[:7]]
+    assert [row[0] for row in rows] == [
+        "variant",
+        "teacher",
+        "baseline",
+        "student",
+        "student@openvino",
+        "student_int8",
+        "student_int8@openvino",
+    ]
+    assert {len(row) for row in rows} == {9}
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_finding_fits_the_terminal(width):
+    text = plain(rendered(full_report(), width=width))
+    assert max(map(len, text.splitlines())) <= width
+    flat = " ".join(text.split())
+    for lead in (
+        "A/A control:",
+        "Slowest modules of student_int8:",
+        "Recommended session settings:",
+        "OpenVINO or ONNX Runtime for student_int8:",
+        "At 30 frames a second:",
+        "Burst and sustained:",
+        "Against an earlier report:",
+    ):
+        assert lead in flat
 
 
 def test_an_ascii_terminal_gets_ascii():

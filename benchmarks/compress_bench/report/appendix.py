@@ -1,10 +1,9 @@
 """What an engineer wants below the results: the machine, the method, the files."""
 
-from collections.abc import Iterable
-
 from compress_bench.report import facts
+from compress_bench.report.details import span
 from compress_bench.report.facts import Report, dig
-from compress_bench.report.format import Estimate, count, seconds, size
+from compress_bench.report.format import count, size
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -23,6 +22,7 @@ def machine_facts(report: Report) -> Facts:
         ("Clock governor", dig(fields, "governor")),
         ("Emulated", "yes: times are not shown" if facts.emulated(report) else None),
         ("onnxruntime", dig(fields, "onnxruntime")),
+        ("OpenVINO", dig(fields, "openvino")),
         ("numpy", dig(fields, "numpy")),
         ("Python", dig(fields, "python")),
     )
@@ -37,11 +37,42 @@ def setting_facts(report: Report) -> Facts:
         ("Images", dig(report, "data", "reference")),
         ("Test images", None if n is None else count(n)),
         ("Profile", dig(settings, "profile")),
+        ("Mode", dig(settings, "mode")),
+        ("Runtimes", ", ".join(map(str, facts.listed(settings, "runtimes")))),
         ("Threads", dig(settings, "threads")),
+        ("Spin-waiting", _yes_or_no(dig(settings, "spinning"))),
         ("Batch", dig(settings, "batch_size")),
         ("Fresh processes", dig(settings, "processes")),
         ("Rounds", dig(settings, "rounds")),
+        ("Frames a second", _number(settings, "fps")),
+        ("Without a pause", _number(settings, "sustained_seconds", " s a variant")),
+        ("Time cap", _number(settings, "time_cap_seconds", " s")),
+        ("Seed", dig(settings, "seed")),
     )
+
+
+def environment_facts(report: Report) -> Facts:
+    """Lowest to highest of what was read between the rounds."""
+    rounds = facts.listed(report, "environment")
+
+    def read(key: str) -> list[float]:
+        return [value for entry in rounds if (value := facts.number(entry, key)) is not None]
+
+    return _known(
+        ("Clock", span(read("khz"), 1e-6, " GHz")),
+        ("Temperature", span(read("celsius"), 1.0, " °C")),
+        ("Load", span(read("load"), 1.0, "")),
+        ("Flags", "; ".join(map(str, facts.listed(report, "flags")))),
+    )
+
+
+def _yes_or_no(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else ""
+
+
+def _number(fields: object, key: str, unit: str = "") -> str:
+    found = facts.number(fields, key)
+    return "" if found is None else f"{found:g}{unit}"
 
 
 def _known(*pairs: tuple[str, object]) -> Facts:
@@ -49,32 +80,22 @@ def _known(*pairs: tuple[str, object]) -> Facts:
 
 
 def variant_facts(report: Report) -> tuple[tuple[str, Facts], ...]:
-    """What the table has no room for, per variant: tails, start, weakest class, file."""
+    """Which file each variant is, and how it was run."""
     return tuple((name, _of_variant(report, name)) for name in facts.variants(report))
 
 
 def _of_variant(report: Report, name: str) -> Facts:
     fields = facts.variants(report)[name]
-    weakest, share = dig(fields, "worst_class", "class"), dig(fields, "worst_class", "accuracy")
-    pairs: list[tuple[str, object]] = []
-    if not facts.emulated(report):
-        pairs += _times(fields)
-    if weakest is not None and isinstance(share, int | float):
-        pairs.append(("Weakest class", f"{weakest}, {share * 100:.1f} % right"))
-    pairs += [("File", dig(fields, "file")), ("sha256", dig(fields, "sha256"))]
-    return _known(*pairs)
-
-
-def _times(fields: facts.Fields) -> Iterable[tuple[str, object]]:
-    tails = ((key, facts.estimate(fields, "latency", key)) for key in ("p90", "p95", "p99"))
-    for key, found in tails:
-        reason = dig(fields, "latency", f"{key}_reason")
-        yield key, seconds(found).full if found else (f"not given: {reason}" if reason else None)
-    throughput = facts.number(fields, "throughput")
-    yield "Throughput", None if throughput is None else f"{count(throughput)} images/s"
-    for label, key in (("Loading", "session_seconds"), ("First inference", "first_seconds")):
-        value = facts.number(fields, "cold_start", key)
-        yield label, None if value is None else seconds(Estimate(value)).text
+    settings = dig(fields, "session")
+    session = settings.items() if isinstance(settings, dict) else ()
+    return _known(
+        ("Runtime", facts.runtime(report, name) if fields.get("runtime") else None),
+        ("Threads", dig(fields, "threads")),
+        ("Spin-waiting", _yes_or_no(facts.spinning(fields))),
+        *((f"Session {key}", str(value)) for key, value in session if value is not None),
+        ("File", dig(fields, "file")),
+        ("sha256", dig(fields, "sha256")),
+    )
 
 
 def method(report: Report) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ _PAINTS = {
     "series-4": ("#01020c", "#c4460b"),
     "series-5": ("#01020d", "#00795c"),
     "series-6": ("#01020e", "#a8326e"),
+    "fail": ("#01020f", "#a40e26"),
 }
 WIDTH = 360.0  # units of the SVG; with 11-unit text it reads at 343 px and at 480 px
 FONT = 11.0
@@ -121,6 +122,14 @@ def axis_titles(axes: Any, horizontal: str, vertical: str) -> None:
 def shortened(name: str, letters: int) -> str:
     """A name of at most so many letters; the page's table and lists have the whole of it."""
     return name if len(name) <= letters else name[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def abridged(name: str, letters: int) -> str:
+    """As `shortened`, by the middle: both ends tell modules and machines apart."""
+    if len(name) <= letters:
+        return name
+    tail = (letters - 1) // 2
+    return f"{name[: letters - 1 - tail]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - tail :]}"
 
 
 def to_svg(figure: Any, name: str) -> str:

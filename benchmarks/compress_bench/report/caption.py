@@ -4,6 +4,7 @@ A number without these is a claim; with them it is a measurement.
 """
 
 from compress_bench.report import facts
+from compress_bench.report.absent import absences, unbounded
 from compress_bench.report.facts import Report, dig
 from compress_bench.report.format import Estimate, count, percent
 
@@ -12,12 +13,17 @@ _FLAGS = {
     "contended": "Other processes used the machine during the measurement; times may be long.",
     "throttled": "The processor was throttled during the measurement; times may be long.",
     "not_steady": "Times had not settled when the measurement began.",
+    "frequency": "The processor's clock changed during the measurement; times hold for the mix.",
+    "stolen": "The host gave the processor to others at times; times may be long.",
+    "time_cap": "The time cap cut the measurement short: fewer rounds than planned.",
+    "lost_process": "A process of the measurement died; its finished rounds are in the numbers.",
 }
 
 
 def caption(report: Report) -> tuple[str, ...]:
     """The sentences below the table."""
-    sentences = (images(report), latency(report), machine(report), resolution(report))
+    times = () if facts.emulated(report) else (serving(report), *percentiles(report))
+    sentences = (images(report), latency(report), *times, machine(report), resolution(report))
     return tuple(s for s in sentences if s) + warnings(report)
 
 
@@ -43,12 +49,42 @@ def latency(report: Report) -> str:
     batch = facts.number(report, "settings", "batch_size")
     what = "one image" if batch in (None, 1) else f"a batch of {batch:.0f} images"
     how = (
-        _counted(report, "threads", "thread"),
+        "" if serving(report) else _counted(report, "threads", "thread"),
         _profile(report),
         _counted(report, "processes", "fresh process", "es"),
         _counted(report, "rounds"),
     )
-    return f"Latency of {what}: " + ", ".join(part for part in how if part) + "."
+    said = f"Latency of {what}: " + ", ".join(part for part in how if part) + "."
+    cap, fps = (facts.number(report, "settings", key) for key in ("time_cap_seconds", "fps"))
+    said += "" if fps is None else f" Also paced at {fps:g} frames a second."
+    return said + ("" if cap is None else f" Time cap: {cap:g} s.")
+
+
+def serving(report: Report) -> str:
+    """Runtime, threads and spin-waiting of each variant, where they are not alike."""
+    by_words: dict[str, list[str]] = {}
+    for name, fields in facts.variants(report).items():
+        by_words.setdefault(_served(report, fields), []).append(name)
+    if len(by_words) < 2 or "" in by_words:
+        return ""
+    said = (f"{words} for {', '.join(names)}" for words, names in by_words.items())
+    return f"Run by {'; '.join(said)}."
+
+
+def _served(report: Report, fields: facts.Fields) -> str:
+    threads = facts.number(fields, "threads")
+    if threads is None:
+        return ""
+    spinning = ", spinning" if facts.spinning(fields) else ""
+    plural = "" if threads == 1 else "s"
+    return f"{facts.runtime_words(fields)} with {threads:.0f} thread{plural}{spinning}"
+
+
+def percentiles(report: Report) -> tuple[str, ...]:
+    """Why percentiles or the intervals of times are missing."""
+    keys = ("p50", "p90", "p95", "p99")
+    found = (sentence for key in keys for sentence in absences(report, key, "latency", key))
+    return (*found, *unbounded(report, "p50", "latency", "p50"))
 
 
 def _counted(report: Report, key: str, noun: str = "round", plural: str = "s") -> str:
@@ -69,6 +105,8 @@ def machine(report: Report) -> str:
     parts += [None if cores is None else f"{cores:.0f} core{'' if cores == 1 else 's'}"]
     runtime = dig(fields, "onnxruntime")
     parts += [f"onnxruntime {runtime}" if runtime else None]
+    other = dig(fields, "openvino")
+    parts += [f"OpenVINO {other}" if other else None]
     found = [str(part) for part in parts if part]
     return f"Machine: {', '.join(found)}." if found else ""
 

@@ -16,6 +16,9 @@ Fields = Mapping[str, Any]
 # The order of a table's rows; other roles come after these, in the report's own order.
 _ROLES = ("teacher", "baseline", "student", "student_int8")
 
+# As their makers write them; the first one is not said beside every variant.
+_RUNTIMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+
 
 def dig(fields: Any, *path: str) -> Any:
     """The value under nested keys, or None where any of them is missing or null."""
@@ -83,14 +86,27 @@ def deployed(report: Report) -> str | None:
         name = with_role(report, role)
         if name is not None:
             return name
-    others = [name for name in variants(report) if name != reference(report)]
+    kept = set(variants(report)) - set(again(report))
+    others = [name for name in variants(report) if name in kept and name != reference(report)]
     return others[-1] if others else reference(report)
+
+
+def again(report: Report) -> dict[str, str]:
+    """Variants that a second runtime serves, each with the variant of the same file."""
+    found = variants(report)
+    firsts = {name: name.rpartition("@")[0] for name in found}
+    return {
+        name: first
+        for name, first in firsts.items()
+        if first in found and name == f"{first}@{found[name].get('runtime')}"
+    }
 
 
 def detail(report: Report, name: str) -> str:
     """Network, precision, and its part in the comparison."""
     fields = variants(report)[name]
     parts = [fields.get("network"), fields.get("precision"), _part(report, name)]
+    parts += [runtime(report, name)] if name in again(report) else []
     return ", ".join(str(part) for part in parts if part)
 
 
@@ -103,6 +119,36 @@ def _part(report: Report, name: str) -> str:
         return "no teacher"
     taught = role in ("student", "student_int8") and with_role(report, "baseline") is not None
     return "distilled" if taught else ""
+
+
+def runtime(report: Report, name: str) -> str:
+    """The runtime of a variant as its makers write it; reports of before had one only."""
+    return runtime_words(variants(report)[name])
+
+
+def runtime_words(fields: Fields) -> str:
+    """The runtime in a variant's fields as its makers write it."""
+    found = str(fields.get("runtime") or "onnxruntime")
+    return _RUNTIMES.get(found, found)
+
+
+def spinning(fields: Fields) -> bool | None:
+    """Whether idle threads wait in a loop; None where nothing says so."""
+    own = fields.get("spinning")
+    if isinstance(own, bool):
+        return own
+    found = {"0": False, "1": True}
+    return found.get(str(dig(fields, "session", "session.intra_op.allow_spinning")))
+
+
+def timed(report: Report, name: str) -> Fields:
+    """A variant's fields, where its times mean something: none of an emulated machine."""
+    return hidden_if_emulated(report, variants(report)[name])
+
+
+def hidden_if_emulated(report: Report, fields: Fields) -> Fields:
+    """The fields, or none on an emulated machine."""
+    return {} if emulated(report) else fields
 
 
 def emulated(report: Report) -> bool:

@@ -1,18 +1,26 @@
 """report.json and its views on disk."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from compress.artifacts import REPORT, read_json, write_json, write_text
 from compress.errors import ArtifactError, MissingExtraError
 from compress.progress import SILENT, Progress
+from compress_bench.report.comparison import (
+    render_comparison_html,
+    render_comparison_markdown,
+)
 from compress_bench.report.facts import Report
 from compress_bench.report.markdown_view import render_markdown
 from compress_bench.report.page import render_html
+from compress_bench.report.sheet import comparison_csv, report_csv
 
 MARKDOWN = "report.md"
+SHEET = "report.csv"
 PAGE = "report.html"
+COMPARISON = "comparison"
 
 
 def load_report(path: Path) -> dict[str, Any]:
@@ -29,7 +37,7 @@ def check_report_folder(folder: Path) -> None:
 
     Raises:
         ArtifactError: a file stands in the folder's place, report.json is of another kind, or
-            report.md or report.html lie there without a report.json.
+            report.md, report.csv or report.html lie there without a report.json.
     """
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(
@@ -42,7 +50,7 @@ def check_report_folder(folder: Path) -> None:
                 "choose another --out"
             )
         return
-    for name in (MARKDOWN, PAGE):
+    for name in (MARKDOWN, SHEET, PAGE):
         if (folder / name).exists():
             raise ArtifactError(
                 f"{folder / name}: expected nothing, or a report of compress bench with its "
@@ -60,7 +68,7 @@ def _is_report(path: Path) -> bool:
 
 
 def write_report(report: Report, folder: Path, progress: Progress = SILENT) -> tuple[Path, ...]:
-    """Write report.json, report.md and, where its packages are installed, report.html.
+    """Write report.json, .md, .csv and, where its packages are installed, report.html.
 
     The JSON comes first: the views can be made from it again, the measurement cannot.
 
@@ -71,13 +79,35 @@ def write_report(report: Report, folder: Path, progress: Progress = SILENT) -> t
         ArtifactError: the folder holds files of these names that are not a report's.
     """
     check_report_folder(folder)
-    paths = (folder / REPORT, folder / MARKDOWN, folder / PAGE)
+    paths = tuple(folder / name for name in (REPORT, MARKDOWN, SHEET, PAGE))
     write_json(paths[0], report)
     write_text(paths[1], render_markdown(report))
+    write_text(paths[2], report_csv(report))
+    return paths if _write_page(paths[3], lambda: render_html(report), progress) else paths[:3]
+
+
+def write_comparison(
+    reports: Sequence[Report], folder: Path, progress: Progress = SILENT
+) -> tuple[Path, ...]:
+    """Write comparison.md, .csv and, where its packages are installed, comparison.html.
+
+    Returns:
+        The files written.
+    """
+    paths = tuple(folder / f"{COMPARISON}.{suffix}" for suffix in ("md", "csv", "html"))
+    write_text(paths[0], render_comparison_markdown(reports))
+    write_text(paths[1], comparison_csv(reports))
+    html = paths[2]
+    done = _write_page(html, lambda: render_comparison_html(reports), progress)
+    return paths if done else paths[:2]
+
+
+def _write_page(path: Path, render: Callable[[], str], progress: Progress) -> bool:
+    """Whether a page could be written; says what is missing where it could not."""
     try:
-        page = render_html(report)
+        page = render()
     except MissingExtraError as error:
-        progress.say(f"{PAGE} is not written: {error}")
-        return paths[:2]
-    write_text(paths[2], page)
-    return paths
+        progress.say(f"{path.name} is not written: {error}")
+        return False
+    write_text(path, page)
+    return True

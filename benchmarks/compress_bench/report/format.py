@@ -12,6 +12,8 @@ TO = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 _TIME_UNITS = (("s", 1.0), ("ms", 1e-3), ("\N{GREEK SMALL LETTER MU}s", 1e-6), ("ns", 1e-9))
+_JOULE_UNITS = (("J", 1.0), ("mJ", 1e-3), ("\N{GREEK SMALL LETTER MU}J", 1e-6))
+_COUNT_UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
 _BYTE_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))  # decimal, as goals write them
 
 
@@ -76,6 +78,19 @@ def points(estimate: Estimate, *, signed: bool = False) -> Scaled:
 def ratio(estimate: Estimate) -> Scaled:
     """A factor such as a speed-up, "11.4x" with the multiplication sign."""
     return _scaled(estimate, 1.0, TIMES, _decimals(estimate.value))
+
+
+def energy(estimate: Estimate) -> Scaled:
+    """Joules in J, mJ or uJ (with the Greek letter)."""
+    unit, joules = _unit(estimate.value, _JOULE_UNITS)
+    return _scaled(estimate, 1 / joules, f" {unit}", _decimals(estimate.value / joules))
+
+
+def amount(estimate: Estimate) -> Scaled:
+    """A large number such as of instructions, in G, M or k."""
+    unit, factor = _unit(estimate.value, _COUNT_UNITS)
+    decimals = _decimals(estimate.value / factor) if unit else 0
+    return _scaled(estimate, 1 / factor, f" {unit}".rstrip(), decimals)
 
 
 def count(number: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 Box = tuple[float, float, float, float]
 
 _GAP = 7.0  # between a marker and its name
+_STEPS = 9  # up or down, of three quarters of a line each
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def place_beside(
 
 def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterator[Placed]:
     x, y = point
-    for step in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6):
+    for step in sorted(range(-_STEPS, _STEPS + 1), key=lambda step: (abs(step), -step)):
         shift = step * size[1] * 0.75
         for align, side in (("left", 1), ("right", -1)):
             yield Placed(x + side * _GAP, y + shift, align, step != 0)

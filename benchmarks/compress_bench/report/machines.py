@@ -7,7 +7,10 @@ machines: clocks, noise and runtimes differ, and no interval would cover that.
 from collections.abc import Callable, Sequence
 
 from compress_bench.report import facts, table
+from compress_bench.report.details import estimated, until_answer
 from compress_bench.report.facts import Fields, Report, dig
+from compress_bench.report.format import energy, seconds
+from compress_bench.report.right_answers import on_same_images
 from compress_bench.report.table import Cell, Row, Table
 
 _OWN = (
@@ -19,6 +22,9 @@ _MEASURES: dict[str, Callable[[Report, Fields], Cell]] = {
     "Speed-up": table.speedup,
     "Test accuracy": table.accuracy,
     "Memory": table.memory,
+    "CPU time per inference": estimated(seconds, "cpu", "seconds_per_inference", timed=True),
+    "Energy per inference": estimated(energy, "energy", "joules_per_inference", timed=True),
+    "Cold start, until the first answer": until_answer,
 }
 
 
@@ -69,9 +75,64 @@ def cautions(reports: Sequence[Report]) -> tuple[str, ...]:
         sums = {dig(facts.variants(report), name, "sha256") for report in reports}
         if len(sums - {None}) > 1:
             found.append(f"{name}: the reports are of different files (their sha256 differ).")
-    compared = (("data", "reference"), ("data", "n"), ("settings", "batch_size"))
-    for path in (*compared, ("settings", "profile"), ("settings", "reference")):
+    found += answers(reports)
+    compared: tuple[tuple[str, str], ...] = (
+        ("data", "reference"),
+        ("data", "n"),
+        ("settings", "batch_size"),
+    )
+    compared += (("settings", "profile"), ("settings", "reference"), ("machine", "onnxruntime"))
+    for path in compared:
         values = [str(dig(report, *path)) for report in reports]
         if len(set(values)) > 1:
             found.append(f"{'.'.join(path)} differs: {', '.join(values)}.")
     return tuple(found)
+
+
+def answers(reports: Sequence[Report]) -> list[str]:
+    """Files that answer the same images differently on the machines: int8 can."""
+    names = machine_names(reports)
+    every = dict.fromkeys(name for report in reports for name in facts.variants(report))
+    found = []
+    for name in every:
+        having = [
+            (machine, facts.variants(report)[name])
+            for machine, report in zip(names, reports, strict=True)
+            if _is_same_task(reports[0], report, name)
+        ]
+        said = _differing(having)
+        if said:
+            found.append(f"{name}: the same file {said}; {_WHY}")
+    return found
+
+
+_WHY = "processors can round otherwise, above all in int8."
+
+
+def _differing(having: Sequence[tuple[str, Fields]]) -> str:
+    """How one file's answers differ between machines; "" where they do not."""
+    shares = {machine: facts.number(fields, "accuracy", "value") for machine, fields in having}
+    known = {machine: share for machine, share in shares.items() if share is not None}
+    pairs = [on_same_images(having[0][1], fields) for _, fields in having[1:]]
+    differ = [int((a.bits != b.bits).sum()) for pair in pairs if pair for a, b in [pair]]
+    images = f"; {max(differ):,} images are right on one machine only" if any(differ) else ""
+    if len(set(known.values())) > 1:
+        said = ", ".join(f"{share * 100:.2f} % on {m}" for m, share in known.items())
+        return f"is right on {said}{images}"
+    if images or len({str(dig(f, "confusion")) for _, f in having if dig(f, "confusion")}) > 1:
+        number = f" ({max(differ):,} are right on one machine only)" if any(differ) else ""
+        return f"gives some images other answers{number}"
+    return ""
+
+
+def _is_same_task(first: Report, report: Report, name: str) -> bool:
+    """Whether a variant is the same file on the same images as in the first report."""
+    fields, known = facts.variants(report).get(name), facts.variants(first).get(name)
+    if fields is None or known is None or not fields.get("sha256"):
+        return False
+    digests = [dig(variant, "answers", "images_sha256") for variant in (fields, known)]
+    if None not in digests and digests[0] != digests[1]:
+        return False
+    keys = (("data", "reference"), ("data", "n"))
+    alike = all(dig(report, *key) == dig(first, *key) for key in keys)
+    return alike and fields.get("sha256") == known.get("sha256")

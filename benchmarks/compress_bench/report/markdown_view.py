@@ -20,7 +20,7 @@ def render_markdown(report: Report) -> str:
 
 def table_markdown(table: Table) -> str:
     """One of our tables with its caption."""
-    head = ("Variant", *table.columns)
+    head = (table.head, *table.columns)
     lines = [_line(head), _line((":--", *("--:" for _ in table.columns)))]
     for row in table.rows:
         name = escape(row.name) + (f" ({escape(row.detail)})" if row.detail else "")

@@ -7,25 +7,30 @@ unescaped is our own stylesheet and the SVG that `canvas` wrote.
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from compress.errors import MissingExtraError
 from compress_bench.report import appendix, facts
-from compress_bench.report.canvas import drawing_style, to_svg
+from compress_bench.report.canvas import Drawing, drawing_style, to_svg
 from compress_bench.report.confusions import confusion_of, worst_pairs
+from compress_bench.report.details import details
 from compress_bench.report.facts import Report
 from compress_bench.report.figures import figures_for
+from compress_bench.report.findings import earlier, findings
 from compress_bench.report.format import Estimate, percent, points, ratio, size
 from compress_bench.report.gallery import gallery
+from compress_bench.report.module_tables import module_tables, sweep_table, unprofiled
 from compress_bench.report.sentences import distillation, headline, int8_worth, notes
+from compress_bench.report.settings_found import recommended
 from compress_bench.report.table import build_table
 from compress_bench.report.verdict import MARKS, SYMBOLS, goals, status, verdict
 
-_BREAKS = r"(?<=[_./-])(?=\w)"  # where a long name may go on in the next line
+T = TypeVar("T")
+_BREAKS = r"(?<=[_./-])(?=\w)|(?<=\w)(?=@)"  # where a long name may go on in the next line
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def render_html(report: Report) -> str:
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
     confusion = confusion_of(report)
-    found = (distillation(report), int8_worth(report))
+    found = (distillation(report), int8_worth(report), *findings(report))
     return fill_template(
         "report.html.j2",
         {
@@ -67,6 +72,14 @@ def render_html(report: Report) -> str:
             "goals": goals(report),
             "tiles": tiles(report),
             "table": build_table(report),
+            "detail_tables": details(report),
+            "modules": module_tables(report),
+            "unprofiled": unprofiled(report),
+            "sweep": sweep_table(report),
+            "sweep_reasons": tuple(recommended(report).items()),
+            "earlier": tuple(earlier(report)),
+            "own_goals": [goal for goal in goals(report) if not goal.against_earlier],
+            "earlier_goals": [goal for goal in goals(report) if goal.against_earlier],
             "findings": [s.partition(": ") for s in found if s],
             "notes": notes(report),
             "pictures": draw_pictures(report),
@@ -74,6 +87,7 @@ def render_html(report: Report) -> str:
             "cards": gallery(report),
             "machine": appendix.machine_facts(report),
             "settings": appendix.setting_facts(report),
+            "environment": appendix.environment_facts(report),
             "details": appendix.variant_facts(report),
             "method": appendix.method(report),
             "versions": facts.dig(report, "versions") or {},
@@ -112,13 +126,21 @@ def _typographic_minus(text: str) -> str:
 
 def draw_pictures(report: Report) -> list[Picture]:
     """Every figure that the report has the numbers for."""
-    pictures = []
+    return pictures_of(
+        lambda found: {name: figure.draw(found) for name, figure in figures_for(found).items()},
+        report,
+    )
+
+
+def pictures_of(draw: Callable[[T], Mapping[str, Drawing]], found: T) -> list[Picture]:
+    """What `draw` makes of `found`, as the template wants it; ids come from the names."""
     with drawing_style():
-        for name, figure in figures_for(report).items():
-            drawing = figure.draw(report)
-            svg = to_svg(drawing.figure, name)
-            pictures.append(Picture(name, drawing.title, drawing.caption, drawing.label, svg))
-    return pictures
+        return [
+            Picture(
+                name, drawing.title, drawing.caption, drawing.label, to_svg(drawing.figure, name)
+            )
+            for name, drawing in draw(found).items()
+        ]
 
 
 def page_title(report: Report) -> str:

@@ -1,8 +1,7 @@
 """Accuracy against a cost on a logarithmic axis, with intervals and direct labels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, floor, log10
 from typing import Any
 
 from compress_bench.report import facts
@@ -11,9 +10,9 @@ from compress_bench.report.facts import Report
 from compress_bench.report.format import Estimate
 from compress_bench.report.labels import Box, place_beside, spread
 from compress_bench.report.series import Series, by_variant
+from compress_bench.report.ticks import round_ticks
 
 _HEIGHT = 290.0
-_STEPS = ((1, 1.5, 2, 2.5, 3, 4, 5, 7), (1, 2, 5), (1, 3), (1,))  # of ticks within a decade
 _APART = 9.0  # units between two bars that would cover each other
 _MARGINS = (42.0, 40.0, 10.0, 30.0)
 
@@ -46,18 +45,25 @@ def points_of(report: Report, cost: Callable[[str], Estimate | None]) -> list[Po
     return found
 
 
-def draw_scatter(points: list[Point], title: str, tick: Callable[[float], str]) -> Any:
+def draw_scatter(
+    points: list[Point],
+    title: str,
+    tick: Callable[[float], str],
+    front: Sequence[Point] = (),
+) -> Any:
     """A figure of `points`.
 
     Args:
         points: at least one.
         title: of the horizontal axis.
         tick: a cost as a short text.
+        front: those of the points that a line joins.
     """
-    figure = new_figure(_HEIGHT)
+    figure = new_figure(_HEIGHT + 15 * max(len(points) - 4, 0))
     axes = new_axes(figure, _MARGINS)
     _scale(axes, points, tick)
     points = _apart(axes, points)
+    _draw_front(axes, points, [point.name for point in front])
     for point in points:
         _draw_point(axes, point)
     _draw_names(axes, points)
@@ -76,7 +82,7 @@ def _scale(axes: Any, points: list[Point], tick: Callable[[float], str]) -> None
     axes.set_xticks(round_ticks(low, high))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    accuracies = [bound for point in points for bound in _bounds(point.accuracy)]
+    accuracies = [bound for point in points for bound in bounds(point.accuracy)]
     room = 0.12 * max(max(accuracies) - min(accuracies), 0.02)
     axes.set_ylim(min(accuracies) - room, max(accuracies) + room)
     axes.yaxis.get_major_locator().set_params(nbins=6)
@@ -91,37 +97,38 @@ def _apart(axes: Any, points: list[Point]) -> list[Point]:
     moved = []
     for point, (x, y), new_x in zip(points, found, spread(wanted, _APART), strict=True):
         factor = float(back((new_x, y))[0]) / float(back((x, y))[0])
-        low, high = _bounds(point.cost)
+        low, high = bounds(point.cost)
         cost = Estimate(point.cost.value * factor, low * factor, high * factor)
         moved.append(replace(point, cost=cost))
     return moved
 
 
-def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Powers of ten between two costs, with round steps between them where there is room."""
-    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
-    ticks: list[float] = []
-    for steps in _STEPS:
-        ticks = [step * 10.0**power for power in powers for step in steps]
-        ticks = [value for value in ticks if low <= value <= high]
-        if len(ticks) <= most:
-            return ticks
-    return ticks[:: -(-len(ticks) // most)]
-
-
-def _bounds(estimate: Estimate) -> tuple[float, float]:
+def bounds(estimate: Estimate) -> tuple[float, float]:
+    """Lower and upper bound; the value itself where there is none."""
     low = estimate.value if estimate.low is None else estimate.low
     return low, estimate.value if estimate.high is None else estimate.high
 
 
+def _draw_front(axes: Any, points: list[Point], names: list[str]) -> None:
+    """A line through the named points, behind all else."""
+    on_it = sorted((p for p in points if p.name in names), key=lambda p: p.cost.value)
+    if len(on_it) < 2:
+        return
+    costs, accuracies = [p.cost.value for p in on_it], [p.accuracy.value for p in on_it]
+    style: Mapping[str, Any] = {"color": paint("muted"), "linestyle": (0, (1, 2.5)), "zorder": 1}
+    axes.plot(costs, accuracies, linewidth=1.4, **style)
+
+
 def _draw_point(axes: Any, point: Point) -> None:
     color = paint(point.series.paint)
-    (left, right), (low, high) = _bounds(point.cost), _bounds(point.accuracy)
+    (left, right), (low, high) = bounds(point.cost), bounds(point.accuracy)
     across, along = [point.cost.value] * 2, [point.accuracy.value] * 2
     axes.plot(across, [low, high], color=color, linewidth=1.6, solid_capstyle="round")
     axes.plot([left, right], along, color=color, linewidth=1.6, solid_capstyle="round")
-    style: Mapping[str, Any] = {"markersize": 8, "markeredgecolor": paint("surface")}
-    axes.plot(across[:1], along[:1], point.series.marker, color=color, zorder=3, **style)
+    edge = paint("surface") if point.series.filled else color
+    style: Mapping[str, Any] = {"markersize": 8, "markeredgecolor": edge, "zorder": 3}
+    face = paint(point.series.face)
+    axes.plot(across[:1], along[:1], point.series.marker, markerfacecolor=face, **style)
 
 
 def _draw_names(axes: Any, points: list[Point]) -> None:
@@ -147,7 +154,7 @@ def _draw_names(axes: Any, points: list[Point]) -> None:
 
 def _obstacles(axes: Any, point: Point) -> list[Box]:
     """The marker and the two bars, with a little air, in units of the figure."""
-    (left, right), (low, high) = _bounds(point.cost), _bounds(point.accuracy)
+    (left, right), (low, high) = bounds(point.cost), bounds(point.accuracy)
     x, y = axes.transData.transform((point.cost.value, point.accuracy.value))
     x0, y0 = axes.transData.transform((left, low))
     x1, y1 = axes.transData.transform((right, high))

@@ -10,7 +10,9 @@ import numpy as np
 from compress.intervals import t_interval
 from compress_bench.report import facts
 from compress_bench.report.facts import Report, dig
+from compress_bench.report.findings import earlier, findings
 from compress_bench.report.format import TIMES, TO, Estimate, Scaled, points, ratio
+from compress_bench.statistics import INTERVAL_PROCESSES
 
 # Points of accuracy up to which int8 counts as cheap: the default of export's --max-drop.
 _CHEAP = 0.01
@@ -153,7 +155,7 @@ def _paired_speedup(report: Report, slow: str, fast: str) -> Estimate | None:
         return None
     medians = [(np.median(a), np.median(b)) for a, b in zip(over, under, strict=True)]
     logs = t_interval(np.array([math.log(a / b) for a, b in medians]))
-    if not math.isfinite(logs.low):
+    if len(medians) < INTERVAL_PROCESSES:
         return Estimate(math.exp(logs.value))
     return Estimate(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high))
 
@@ -161,7 +163,8 @@ def _paired_speedup(report: Report, slow: str, fast: str) -> Estimate | None:
 def all_sentences(report: Report) -> tuple[str, ...]:
     """What the numbers say, in reading order."""
     found = (headline(report), distillation(report), int8_worth(report))
-    return tuple(sentence for sentence in found if sentence) + notes(report)
+    said = (sentence for sentence in found if sentence)
+    return (*said, *findings(report), *earlier(report), *notes(report))
 
 
 def notes(report: Report) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ A row is a variant: what it answers right, what it costs, and how sure that is.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compress_bench.report import facts
 from compress_bench.report.caption import caption
@@ -61,38 +61,53 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Column titles, rows, and the sentences below them."""
+    """Column titles, rows, the sentences below them, and what a row is."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     caption: tuple[str, ...] = ()
+    head: str = "Variant"
+
+
+Columns = dict[str, Callable[[Report, Fields], Cell]]
 
 
 def build_table(report: Report) -> Table:
     """The one table of a report; a column that no variant has a number for is left out."""
-    builders = _columns(report)
-    names = tuple(facts.variants(report))
-    cells = {
-        name: [build(report, facts.variants(report)[name]) for build in builders.values()]
-        for name in names
-    }
-    kept = [i for i in range(len(builders)) if any(not cells[name][i].empty for name in names)]
-    titles = tuple(builders)
-    return Table(
-        columns=tuple(titles[i] for i in kept),
-        rows=tuple(
-            Row(
-                name=name,
-                detail=facts.detail(report, name),
-                cells=tuple(cells[name][i] for i in kept),
-            )
-            for name in names
-        ),
-        caption=caption(report),
+    return fill(report, _columns(report), caption(report), detailed=True)
+
+
+def fill(
+    report: Report, columns: Columns, caption: tuple[str, ...] = (), *, detailed: bool = False
+) -> Table:
+    """A row per variant, without the columns that are empty in all of them.
+
+    Args:
+        report: what the cells are filled from.
+        columns: titles in reading order, each with what fills its cells.
+        caption: sentences below.
+        detailed: whether a row says what its variant is.
+    """
+    rows = tuple(
+        Row(
+            name=name,
+            detail=facts.detail(report, name) if detailed else "",
+            cells=tuple(build(report, fields) for build in columns.values()),
+        )
+        for name, fields in facts.variants(report).items()
     )
+    return without_empty(Table(tuple(columns), rows, caption))
 
 
-def _columns(report: Report) -> dict[str, Callable[[Report, Fields], Cell]]:
+def without_empty(table: Table) -> Table:
+    """The table without columns that no row has a number for."""
+    every = range(len(table.columns))
+    kept = [i for i in every if any(not row.cells[i].empty for row in table.rows)]
+    rows = (replace(row, cells=tuple(row.cells[i] for i in kept)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=tuple(rows))
+
+
+def _columns(report: Report) -> Columns:
     """Column titles in reading order, each with what fills its cells."""
     reference = facts.reference(report)
     against = "against reference" if reference is None else f"against {reference}"
@@ -108,24 +123,25 @@ def _columns(report: Report) -> dict[str, Callable[[Report, Fields], Cell]]:
     }
 
 
-def _cell(scaled: Scaled | None, note: str = "") -> Cell:
+def cell(scaled: Scaled | None, note: str = "") -> Cell:
+    """A scaled number as a cell; an empty one where there is none."""
     return Cell() if scaled is None else Cell(scaled.text, scaled.bounds, note)
 
 
 def accuracy(report: Report, fields: Fields) -> Cell:
     """Share of right answers on the test images."""
     found = facts.estimate(fields, "accuracy")
-    return _cell(percent(found) if found else None)
+    return cell(percent(found) if found else None)
 
 
 def _drop(report: Report, fields: Fields) -> Cell:
     found = facts.estimate(fields, "accuracy_drop")
-    return _cell(points(found) if found else None)
+    return cell(points(found) if found else None)
 
 
 def _agreement(report: Report, fields: Fields) -> Cell:
     found = facts.estimate(fields, "agreement")
-    return _cell(percent(found) if found else None)
+    return cell(percent(found) if found else None)
 
 
 def _parameters(report: Report, fields: Fields) -> Cell:
@@ -141,14 +157,14 @@ def _file_size(report: Report, fields: Fields) -> Cell:
 def latency(report: Report, fields: Fields) -> Cell:
     """Median time of one inference; emulated time is none."""
     found = None if facts.emulated(report) else facts.estimate(fields, "latency", "p50")
-    return _cell(seconds(found) if found else None)
+    return cell(seconds(found) if found else None)
 
 
 def speedup(report: Report, fields: Fields) -> Cell:
     """Times faster than the reference, and whether the machine can tell."""
     found = None if facts.emulated(report) else facts.estimate(fields, "speedup")
     unsure = facts.dig(fields, "speedup", "resolvable") is False
-    return _cell(ratio(found) if found else None, "not resolvable" if unsure else "")
+    return cell(ratio(found) if found else None, "not resolvable" if unsure else "")
 
 
 def memory(report: Report, fields: Fields) -> Cell:

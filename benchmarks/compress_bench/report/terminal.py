@@ -102,7 +102,7 @@ def _print_fitting(table: Table, console: Console) -> None:
 def _wide(table: Table) -> RichTable:
     """One row per variant, intervals below their numbers."""
     found = RichTable(box=None, padding=(0, 2, 1, 0), header_style="bold", pad_edge=False)
-    found.add_column("Variant", no_wrap=True)
+    found.add_column(table.head, no_wrap=True)
     for column in table.columns:
         found.add_column(_short(column), justify="right", no_wrap=True)
     for row in table.rows:
@@ -152,7 +152,7 @@ def _stacked(lines: tuple[str, ...]) -> Text:
 
 def _print_piped(table: Table, console: Console) -> None:
     """One line per variant, columns apart by two spaces or more, however wide."""
-    lines = [("variant", *table.columns)]
+    lines = [(table.head.lower(), *table.columns)]
     lines += [(row.name, *(cell.full for cell in row.cells)) for row in table.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:

@@ -24,6 +24,8 @@ class Goal:
         metric: the goal's key, "latency.p50".
         sentence: what was asked and what was measured.
         remedy: what to do where it is not met, or "".
+        vs: what it is compared with: a variant, "--baseline" for an earlier report, or "".
+        decides: whether the verdict on all goals counts it.
     """
 
     status: str
@@ -31,6 +33,13 @@ class Goal:
     metric: str
     sentence: str
     remedy: str
+    vs: str = ""
+    decides: bool = True
+
+    @property
+    def against_earlier(self) -> bool:
+        """Whether it is held against an earlier report, and not a variant of that name."""
+        return self.vs == "--baseline"
 
 
 def status(report: Report) -> str:
@@ -48,6 +57,8 @@ def goals(report: Report) -> tuple[Goal, ...]:
             metric=str(dig(goal, "metric") or ""),
             sentence=str(dig(goal, "sentence") or ""),
             remedy=_sentence(str(dig(goal, "remedy") or "")),
+            vs=str(dig(goal, "vs") or ""),
+            decides=dig(goal, "decides") is not False,
         )
         for goal in facts.listed(report, "verdict", "goals")
     )
@@ -60,7 +71,7 @@ def _sentence(text: str) -> str:
 
 def verdict(report: Report) -> str:
     """One sentence on all goals."""
-    lines = goals(report)
+    lines = tuple(goal for goal in goals(report) if goal.decides)
     failed = sum(goal.status == "fail" for goal in lines)
     unsure = sum(goal.status == "inconclusive" for goal in lines)
     total = f"{len(lines)} goal{'' if len(lines) == 1 else 's'}"

@@ -14,7 +14,7 @@ from compress_bench.report.canvas import (
     paint,
     shortened,
 )
-from compress_bench.report.scatter import round_ticks
+from compress_bench.report.ticks import round_ticks
 
 _PLOT, _LINE = 260.0, 15.0  # heights in units: of a figure without a legend, and of a legend's line
 _LEFT, _BOTTOM, _RIGHT, _TOP = 42.0, 40.0, 12.0, 30.0
