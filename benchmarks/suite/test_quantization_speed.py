@@ -23,7 +23,8 @@ from compress.artifacts import BUNDLE, read_json, write_json
 from compress.models.build import ModelSpec, build_model
 from compress.preprocess import Preprocessing, preprocess
 from compress_bench.evidence import COPY, Variant
-from compress_bench.measure import Bed, measure_latency
+from compress_bench.measure.bed import Bed, Clock
+from compress_bench.measure.latency import measure_latency
 from compress_bench.profiles import PROFILES
 from compress_bench.statistics import geometric, log_ratios, ratio, resolution
 from compress_bench.targets import local
@@ -54,6 +55,7 @@ def collected():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_int8_beside_the_peers(name, collected, request, tmp_path, capsys):
     threads, rounds, out = map(request.config.getoption, ("--threads", "--rounds", "--out"))
+    threads = threads or 1
     folder = (out or tmp_path) / name
     folder.mkdir(parents=True, exist_ok=True)
     with capsys.disabled():
@@ -184,11 +186,19 @@ def time_all(
     files: dict[str, Path], results: dict[str, dict[str, Any]], threads: int, processes: int
 ) -> None:
     """Let all files take turns, and write medians and ratios into the results."""
-    variants = [variant(name, path) for name, path in files.items()]
+    variants = [variant(name, path, threads) for name, path in files.items()]
     profile = replace(PROFILES["standard"], processes=processes)
-    bed = Bed(target=local.stream, threads=threads, batch_size=1, seed=0, profile=profile)
-    heard, _ = measure_latency(bed, variants, FLOAT, lambda _: None)
-    rounds = [process.rounds for process in heard]
+    bed = Bed(
+        target=local.stream,
+        threads=threads,
+        batch_size=1,
+        seed=0,
+        profile=profile,
+        clock=Clock(profile.time_cap_seconds),
+    )
+    heard = measure_latency(bed, variants, FLOAT, lambda _: None)
+    assert not heard.capped, "the time cap left rounds out; give fewer networks"
+    rounds = [process.rounds for process in heard.processes]
     for name in files:
         medians = [float(np.median(np.concatenate([r[name] for r in part]))) for part in rounds]
         results[name]["median"] = geometric(medians).to_dict()
@@ -202,7 +212,7 @@ def time_all(
         results[OURS] |= {"fastest_peer": fastest, "over_fastest_peer": over}
 
 
-def variant(name: str, path: Path) -> Variant:
+def variant(name: str, path: Path, threads: int) -> Variant:
     """A file as the bench's runner wants it described; only its path matters here."""
     return Variant(
         name=name,
@@ -214,6 +224,7 @@ def variant(name: str, path: Path) -> Variant:
         size_bytes=path.stat().st_size,
         parameters=None,
         preprocessing=None,
+        threads=threads,
     )
 
 
