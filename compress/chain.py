@@ -71,8 +71,10 @@ class Chain:
         """Refuse what a later stage would refuse, before the first one has cost any time."""
         with needs("export"):
             from compress_export.recipe import check_settings
-        from compress_bench.goals import check_goals, parse_goals
         from compress_bench.profiles import choose_profile
+        from compress_bench.regression.gate import read_baseline
+        from compress_bench.runtimes import check_runtimes, expand_names
+        from compress_bench.verdict.goals import check_goals, parse_goals
 
         for command in ("train", "distill"):
             if command in self.recipe:
@@ -82,16 +84,20 @@ class Chain:
         if "distill" in self.recipe:
             self._check_distill()
         check_settings(written)
-        timed = self._settings("bench", Bench).batch_size
+        measured = self._settings("bench", Bench)
+        timed = measured.batch_size
         if written.batch_size not in (None, timed):
             raise UsageError(
                 f"{self.source}: bench.batch_size: expected {written.batch_size}, at which export "
                 f"fixes the batch, found {timed}"
             )
         variants = self._variants(teaching, written)
-        choose_profile(self._settings("bench", Bench))
+        choose_profile(measured)
+        if measured.baseline is not None:
+            read_baseline(measured.baseline)
         goals = parse_goals(self.recipe.get("goals") or {}, f"{self.source}: goals")
-        check_goals(goals, variants, variants[0], has_images=True)
+        runtimes = check_runtimes(measured.runtime)
+        check_goals(goals, expand_names(variants, runtimes), variants[0], has_images=True)
         self._subject()
 
     def _variants(self, teaching: Teaching, written: Export) -> list[str]:

@@ -14,9 +14,9 @@ import bench_models
 from compress.data.open import open_dataset
 from compress.errors import ArtifactError, BenchError, UsageError
 from compress.settings import Bench, Run
-from compress_bench.bare_files import data_files
-from compress_bench.bundle import find_files
 from compress_bench.recipe import bench
+from compress_bench.subjects.bare_files import data_files
+from compress_bench.subjects.bundle import find_files
 
 QUICK = Bench(profile="quick")
 GOALS = {
@@ -35,9 +35,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(bundle):
-    return bench(
-        [bundle], settings=Bench(profile="quick", processes=3), run=Run(threads=1), goals=GOALS
-    )
+    return bench([bundle], settings=QUICK, run=Run(threads=1), goals=GOALS)
 
 
 def copy(bundle, tmp_path):
@@ -67,8 +65,8 @@ def test_a_bundle_becomes_a_report_that_json_can_hold(report):
 def test_every_variant_has_each_measure(report):
     for name, fields in report["variants"].items():
         samples = fields["samples_seconds"]
-        assert len(samples) == 3
-        assert fields["latency"]["n"] == sum(len(process) for process in samples) >= 3 * 8 * 5
+        assert len(samples) == 5
+        assert fields["latency"]["n"] == sum(len(process) for process in samples) >= 5 * 4 * 5
         low, value, high = (fields["latency"]["p50"][key] for key in ("low", "value", "high"))
         assert low < value < high
         assert fields["cold_start"]["session_seconds"] > 0
@@ -88,7 +86,7 @@ def test_the_reference_is_measured_against_its_own_copy(report):
     control = report["resolution"]
     assert control["ratio_low"] < control["ratio_high"]
     assert control["smallest_difference"] >= 0.02
-    assert len(control["samples_seconds"]) == 3
+    assert len(control["samples_seconds"]) == 5
 
 
 def test_the_verdict_covers_each_goal(report):
@@ -138,7 +136,8 @@ def test_bare_files_are_measured_without_images(tmp_path):
     assert list(found["variants"]) == ["big_net", "small_int8"]
     small = found["variants"]["small_int8"]
     assert (small["parameters"], small["precision"], small["accuracy"]) == (108, "int8", None)
-    assert found["variants"]["big_net"]["parameters"] is None
+    weights = 36 * 3 + 36 * 64 + 64 * 64 + 64 * 3  # as counted in the file itself
+    assert found["variants"]["big_net"]["parameters"] == weights
     assert found["data"]["n"] == 0 and found["disagreements"] == []
     # One process has no interval, so that even a wide goal stays open.
     assert found["verdict"]["status"] == "inconclusive"
@@ -281,10 +280,9 @@ def test_outputs_that_are_not_numbers_are_refused_without_images(tmp_path):
     refused([model], BenchError, r"student: .* NaN or infinity for random pixels")
 
 
-@pytest.mark.parametrize("keep", [0, 100])
-def test_a_file_that_is_cut_off_is_refused_in_one_sentence(tmp_path, keep):
+def test_a_file_that_is_cut_off_is_refused_in_one_sentence(tmp_path):
     model = bench_models.write_model(tmp_path / "student.onnx")
-    model.write_bytes(model.read_bytes()[:keep])
+    model.write_bytes(model.read_bytes()[:100])
     with pytest.raises(BenchError, match="expected an ONNX file") as caught:
         bench([model], settings=QUICK, run=Run(threads=1))
     assert str(caught.value).startswith("student")

@@ -22,7 +22,7 @@ from compress.models.reference import source_sha256
 from compress.preprocess import Preprocessing, preprocess
 from compress.progress import SILENT
 from compress.settings import Export, Network, Run
-from compress_bench import evaluation_set
+from compress_bench.subjects import evaluation_set
 from compress_export.calibration import list_methods
 from compress_export.evaluation import View
 from compress_export.recipe import check_settings, export

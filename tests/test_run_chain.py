@@ -60,6 +60,7 @@ def test_every_stage_leaves_its_artefact(done):
         "bundle/golden.npz",
         "report.json",
         "report.md",
+        "report.csv",
         "report.html",
     }
     found = {str(p.relative_to(done / "run")) for p in (done / "run").rglob("*") if p.is_file()}

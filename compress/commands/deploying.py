@@ -1,5 +1,6 @@
 """The commands of what is deployed: export, bench, predict, report."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +77,7 @@ def predict(
     *,
     variant: str | None = None,
     top: int = 3,
-    threads: int = 1,
+    threads: int | None = None,
     output: Output = Output(),
 ) -> None:
     """Name what images show, by the ONNX file.
@@ -86,7 +87,7 @@ def predict(
         images: Image files.
         variant: Which file of the bundle; int8 if there is one.
         top: How many classes to list.
-        threads: CPU threads.
+        threads: CPU threads; what bench --sweep found best, else one.
     """
     from compress_bench.predict import predict as stage
 
@@ -110,14 +111,15 @@ def report(
 
     Args:
         reports: report.json files.
-        out: Folder for the Markdown and HTML of the comparison.
+        out: Folder for the Markdown, CSV and HTML of the comparison.
     """
     from compress_bench.report import load_report, render_comparison_terminal
 
     loaded = [load_report(path) for path in reports]
-    if out:
-        write_comparison(loaded, out)
+    written = write_comparison(loaded, out, output) if out else ()
     if output.json:
         write_json_line({"reports": loaded})
     elif not output.quiet:
         render_comparison_terminal(loaded, stdout())
+        for path in written:
+            sys.stdout.write(f"{path}\n")

@@ -24,8 +24,8 @@ from compress.distill.teachers.request import Request
 from compress.errors import UsageError
 from compress.preprocess import Preprocessing
 from compress.progress import Progress
-from compress_bench.bare_files import data_files
 from compress_bench.metadata import DATA, PREPROCESSING, ModelMetadata, read_metadata
+from compress_bench.subjects.bare_files import data_files
 
 _FLAGS = (
     "teacher_size",

@@ -1,0 +1,116 @@
+"""The content of report.json, from the evidence and the verdict."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compress.artifacts import header
+from compress.settings import Bench
+from compress_bench import noise
+from compress_bench.differences import compare_roles, disagreements
+from compress_bench.evidence import COPY, Evidence
+from compress_bench.measure.bed import Bed
+from compress_bench.metrics import load_metric, metric_names
+from compress_bench.subjects.bundle import Subjects
+from compress_bench.subjects.sessions import spins
+
+
+def report_content(
+    *,
+    settings: Bench,
+    bed: Bed,
+    found: Subjects,
+    machine: Mapping[str, Any],
+    evidence: Evidence,
+    verdict: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that the views show, as JSON holds it: seconds, bytes, fractions.
+
+    Args:
+        settings: what was asked for.
+        bed: how it was measured.
+        found: what was measured, with the notes so far.
+        machine: from `describe_machine`.
+        evidence: the measurements.
+        verdict: from `judge_goals`.
+    """
+    return header("report") | {
+        "command": shlex.join(["compress", *sys.argv[1:]]),
+        "verdict": dict(verdict),
+        "machine": dict(machine),
+        "settings": _settings(settings, bed, found),
+        "data": _data(found),
+        "resolution": evidence.resolution.to_dict()
+        | {"samples_seconds": evidence.raw_samples(COPY)},
+        "flags": noise.flags(evidence),
+        "environment": _environment(evidence),
+        "notes": [*found.notes, *noise.explain(evidence, machine["governor"])],
+        "variants": {name: _variant(evidence, name) for name in evidence.variants},
+        "history": dict(found.history),
+        "disagreements": disagreements(evidence),
+        "comparison": compare_roles(evidence, "student", "baseline"),
+        "int8_comparison": compare_roles(evidence, "student", "student_int8"),
+    }
+
+
+def _settings(settings: Bench, bed: Bed, found: Subjects) -> dict[str, Any]:
+    return {
+        "mode": "back-to-back" if settings.fps is None else "back-to-back and paced",
+        "threads": _common([variant.threads for variant in found.variants]),
+        "batch_size": bed.batch_size,
+        "profile": settings.profile,
+        "processes": bed.profile.processes,
+        "rounds": bed.profile.rounds,
+        "reference": found.reference,
+        "spinning": _common([spins(variant.session) for variant in found.variants]),
+        "runtimes": list(settings.runtime),
+        "fps": settings.fps,
+        "sustained_seconds": bed.profile.sustained_seconds,
+        "time_cap_seconds": bed.profile.time_cap_seconds,
+        "seed": bed.seed,
+    }
+
+
+def _common(values: Sequence[int]) -> int | None:
+    """What all files have; None where a sweep found unlike settings best for them."""
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _data(found: Subjects) -> dict[str, Any]:
+    if found.images is None:
+        return {"reference": None, "n": 0, "classes": []}
+    images = found.images
+    return {
+        "reference": images.reference,
+        "n": len(images.labels),
+        "classes": list(images.classes),
+    }
+
+
+def _environment(evidence: Evidence) -> list[dict[str, Any]]:
+    """The machine after each round of each process."""
+    return [
+        {"process": index, "round": number} | dict(state)
+        for index, process in enumerate(evidence.latency)
+        for number, state in enumerate(process.states)
+    ]
+
+
+def _variant(evidence: Evidence, name: str) -> dict[str, Any]:
+    variant = evidence.variants[name]
+    fields: dict[str, Any] = {
+        "role": variant.role,
+        "file": variant.path.name,
+        "network": variant.network,
+        "precision": variant.precision,
+        "output": variant.output,
+        "sha256": variant.sha256,
+        "runtime": variant.runtime,
+        "threads": variant.threads,
+        "spinning": spins(variant.session),
+        "session": dict(variant.session),
+    }
+    for metric in metric_names():
+        fields |= load_metric(metric).measure(evidence, name)
+    return fields
