@@ -86,7 +86,7 @@ def test_a_grown_file_says_by_how_much_against_what():
     assert goal(found, "size")["sentence"] == (
         "student size: 110 kB, wanted at most 0.5 % more than the old report's 100 kB: missed."
     )
-    assert "grew by 10.00%" in goal(found, "size")["remedy"]
+    assert "grew by 10.00 %" in goal(found, "size")["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -226,11 +226,11 @@ def test_float_islands_are_named_with_their_cost_and_what_is_left_without_them()
     found = remedy("student_int8", "latency.p50", {"max": "3 ms"}, evidence)
     # 40 of 100 microseconds; 4 ms * 0.6
     assert (
-        "float islands take 40% of it, most at gate (HardSigmoid): without them about 2.4 ms is "
+        "float islands take 40 % of it, most at gate (HardSigmoid): without them about 2.4 ms is "
         "expected, which meets it" in found
     )
     # 50 of 100; 4 ms / 2, and half of that
-    said = "module stem takes 50% of it, about 2 ms: half of its channels would save about 1 ms"
+    said = "module stem takes 50 % of it, about 2 ms: half of its channels would save about 1 ms"
     assert said in found
 
 

@@ -131,7 +131,7 @@ def test_where_none_is_in_time_the_fastest_is_recommended_and_the_misses_said():
     )
     assert setting == (2, False)
     assert reason.startswith(
-        "no setting answers 99% of the frames in time (the best, 2 threads, misses 50.0%)"
+        "no setting answers 99 % of the frames in time (the best, 2 threads, misses 50.0 %)"
     )
 
 

@@ -95,8 +95,8 @@ def _stolen(evidence: Evidence) -> str:
     if not hit:
         return ""
     return (
-        f"the hypervisor gave up to {max(hit):.0%} of a core to other machines in {len(hit)} of "
-        f"{len(evidence.latency)} processes; times are upper bounds"
+        f"the hypervisor gave up to {100 * max(hit):.0f} % of a core to other machines in "
+        f"{len(hit)} of {len(evidence.latency)} processes; times are upper bounds"
     )
 
 

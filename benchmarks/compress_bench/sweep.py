@@ -110,8 +110,8 @@ def choose(rows: Sequence[Row]) -> Choice:
         best = min(paced, key=_share)
         return Choice(
             found.row,
-            f"no setting answers {1 - _MISSES:.0%} of the frames in time (the best, {best.words}, "
-            f"misses {_share(best):.1%}); back to back {found.reason}",
+            f"no setting answers {100 * (1 - _MISSES):.0f} % of the frames in time (the best, "
+            f"{best.words}, misses {100 * _share(best):.1f} %); back to back {found.reason}",
         )
     return _least_work(keeping, of=len(paced))
 

@@ -39,9 +39,9 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
     right = float(evidence.right(goal.variant).mean())
     scale = "above 1" if sure > right else "below 1"
     return (
-        f"it is sure at {sure:.1%} and right at {right:.1%} on average: divide its logits by a "
-        f"temperature {scale} that is fitted on validation images; the answers stay the same, and "
-        f"this gap of {abs(sure - right):.1%} is expected to go"
+        f"it is sure at {100 * sure:.1f} % and right at {100 * right:.1f} % on average: divide "
+        f"its logits by a temperature {scale} that is fitted on validation images; "
+        f"the answers stay the same, and this gap of {100 * abs(sure - right):.1f} % is expected to go"
     )
 
 

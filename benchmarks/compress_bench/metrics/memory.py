@@ -49,7 +49,7 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
     side = smaller_side(subject, max(0.0, goal.limit - weights) / rest)
     if side is None or subject.preprocessing is None:
         share = goal.limit / found
-        return sentences(parts, f"take a student that needs at most {share:.0%} of both")
+        return sentences(parts, f"take a student that needs at most {100 * share:.0f} % of both")
     before = subject.preprocessing.size[0]
     expected = show(weights + rest * (side / before) ** 2, "size")
     return sentences(
@@ -61,7 +61,7 @@ def _lighter(goal: Goal, evidence: Evidence, weights: float, rest: float) -> str
     subject = evidence.variants[goal.variant]
     if is_int8(subject) or quantised(evidence, goal.variant):
         share = (goal.limit - rest) / weights
-        return f"take a student with at most {share:.0%} of its weights"
+        return f"take a student with at most {100 * share:.0f} % of its weights"
     expected = show(weights / 4 + rest, "size")
     return f"export it with --int8: about {expected} is expected, as weights take a quarter"
 

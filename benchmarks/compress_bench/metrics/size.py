@@ -31,7 +31,7 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
     over = f"{subject.size_bytes / goal.limit:.3g}x too large"
     if subject.parameters is None:
         share = goal.limit / subject.size_bytes
-        return f"{over}: take a student with at most {share:.0%} of its weights"
+        return f"{over}: take a student with at most {100 * share:.0f} % of its weights"
     each = subject.size_bytes / subject.parameters
     allowed = show_roughly(goal.limit / each, "count")
     return sentences(

@@ -51,5 +51,5 @@ def _respect(found: Estimate, control: Resolution, limit: float) -> Estimate:
     low, high = min(found.low, found.value / least), max(found.high, found.value * least)
     if not low < limit <= high or found.low < limit <= found.high:
         return found
-    reason = f"this machine cannot tell less than {least - 1:.1%} today"
+    reason = f"this machine cannot tell less than {100 * (least - 1):.1f} % today"
     return Estimate(found.value, low, high, found.confidence, reason)

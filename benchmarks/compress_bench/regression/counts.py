@@ -28,8 +28,8 @@ def judge_size(pair: Pair, name: str) -> dict[str, Any]:
     found = exact(now)
     counts = [fields.get("parameters") for fields in pair.fields(name)]
     remedy = (
-        f"the file grew by {now / then - 1:.2%} (parameters: {counts[0]} then, {counts[1]} now); "
-        f"{NEW_BASELINE}"
+        f"the file grew by {100 * (now / then - 1):.2f} % (parameters: {counts[0]} then, "
+        f"{counts[1]} now); {NEW_BASELINE}"
     )
     return decided(goal, found, Ruling(within("max", goal.limit, found)), remedy)
 
@@ -55,8 +55,8 @@ def judge_instructions(pair: Pair, name: str) -> dict[str, Any] | None:
         return undecided(goal, found, "give more --processes, or a larger --max-increase")
     assert ratio.value is not None
     remedy = (
-        f"it takes {ratio.value - 1:+.2%} instructions: compress report with both reports shows "
-        f"which layers changed; {NEW_BASELINE}"
+        f"it takes {100 * (ratio.value - 1):+.2f} % instructions: compress report with both "
+        f"reports shows which layers changed; {NEW_BASELINE}"
     )
     return decided(goal, found, Ruling(status), remedy)
 

@@ -169,7 +169,7 @@ def smaller_student(
 def _allowed(subject: Variant, value: float, limit: float, quantity: Quantity) -> str:
     if subject.macs is None:
         share = limit / value
-        return f"take a student with at most {share:.0%} of its work"
+        return f"take a student with at most {100 * share:.0f} % of its work"
     rate = ""
     if quantity == "time":
         rate = f"at this file's measured rate of {subject.macs / value / 1e9:.3g} GMAC/s "
@@ -229,7 +229,7 @@ def slowest_module(evidence: Evidence, variant: str, value: float) -> str:
     if row.share < _WORTH_NAMING:
         return ""
     return (
-        f"module {row.module} takes {row.share:.0%} of it, about "
+        f"module {row.module} takes {100 * row.share:.0f} % of it, about "
         f"{show_roughly(value * row.share, 'time')}: half of its channels would save about "
         f"{show_roughly(value * row.share / 2, 'time')} (expected)"
     )
@@ -245,7 +245,7 @@ def float_islands(evidence: Evidence, variant: str, value: float, limit: float) 
     left = value * (1 - share)
     enough = "which meets it" if left <= limit else "which is not enough"
     return (
-        f"float islands take {share:.0%} of it, most at {largest.module} "
+        f"float islands take {100 * share:.0f} % of it, most at {largest.module} "
         f"({' and '.join(largest.operators)}): without them about {show(left, 'time')} is "
         f"expected, {enough}; take operators that have an integer form there"
     )

@@ -228,8 +228,8 @@ def _within_margin(goal: Goal, found: Estimate) -> bool:
 
 def _nothing_decides(value: float) -> str:
     return (
-        f"nothing decides a limit so close: differences within {MARGIN:.0%} are never declared; "
-        f"a limit of {value / (1 + MARGIN):.3g} or less can be met, one of "
+        f"nothing decides a limit so close: differences within {100 * MARGIN:.0f} % are never "
+        f"declared; a limit of {value / (1 + MARGIN):.3g} or less can be met, one of "
         f"{value * (1 + MARGIN):.3g} or more is missed"
     )
 
@@ -239,4 +239,5 @@ def _quiet_machine(goal: Goal, found: Estimate) -> str:
     quiet = "close other programs, or measure where no others run"
     if _outcome(goal, found) == "met":
         return f"{quiet}: the value keeps the limit, its bounds do not yet"
-    return f"{quiet}: the goal is met if that changes it by {goal.limit / found.value - 1:+.0%}"
+    change = 100 * (goal.limit / found.value - 1)
+    return f"{quiet}: the goal is met if that changes the value by {change:+.0f} %"
