@@ -40,8 +40,8 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
     scale = "above 1" if sure > right else "below 1"
     return (
         f"it is sure at {100 * sure:.1f} % and right at {100 * right:.1f} % on average: divide "
-        f"its logits by a temperature {scale} that is fitted on validation images; "
-        f"the answers stay the same, and this gap of {100 * abs(sure - right):.1f} % is expected to go"
+        f"its logits by a temperature {scale} that is fitted on validation images; the "
+        f"answers stay, and this gap of {100 * abs(sure - right):.1f} % is expected to go"
     )
 
 
