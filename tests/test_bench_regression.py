@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from compress.errors import UsageError
-from compress_bench.regression.gate import check_baseline, gate, read_baseline
+from compress.settings import Bench, Run
+from compress_bench.recipe import bench
+from compress_bench.regression.gate import check_apart, check_baseline, gate, read_baseline
 from compress_bench.regression.pair import machine_differences
 
 MACHINE = {
@@ -171,6 +173,14 @@ def test_no_time_is_decided_that_a_time_cap_cut_short(seconds):
     found = judged(variant(), variant(seconds=seconds), flags=["time_cap"])
     assert goal(found, "latency.p50")["status"] == "inconclusive"
     assert "the time cap cut this run's rounds short" in goal(found, "latency.p50")["sentence"]
+    assert goal(found, "latency.p50")["remedy"] == "give a longer --time-cap"
+
+
+def test_a_time_cap_that_cut_something_else_does_not_touch_the_times():
+    old, new = (report({"teacher": variant(), "student": variant()}) for _ in range(2))
+    new |= {"flags": ["time_cap"], "environment": [{}] * 50}
+    new["settings"] |= {"processes": 5, "rounds": 10}
+    assert goal(gate(new, old, "old.json", 0.5), "latency.p50")["status"] == "pass"
 
 
 def test_a_baseline_of_few_processes_tells_nothing_of_time():
@@ -233,6 +243,45 @@ def test_on_another_machine_a_grown_file_still_fails():
 def test_other_threads_are_not_compared():
     found = goal(judged(variant(), variant(), threads=2), "latency.p50")
     assert "measured otherwise: threads 2, baseline 1" in found["sentence"]
+
+
+def test_a_reference_that_was_measured_otherwise_is_no_yardstick():
+    then = report({"teacher": variant() | {"threads": 1}, "student": variant()})
+    now = report({"teacher": variant(seconds=5e-4) | {"threads": 2}, "student": variant()})
+    found = gate(now, then, "old.json", 0.5)
+    # Held against a teacher that two threads made twice as fast, the student would have failed.
+    assert goal(found, "latency.p50")["status"] == "pass"
+    assert "threads 2, baseline 1" in goal(found, "latency.p50", "teacher")["sentence"]
+
+
+@pytest.mark.parametrize(
+    "session", [{"session.intra_op.allow_spinning": "0"}, {"intra_op_num_threads": 1}, None]
+)
+def test_a_setting_that_says_what_holds_anyway_is_no_difference(session):
+    old, new = variant() | {"session": {}}, variant() | {"session": session}
+    assert goal(judged(old, new), "latency.p50")["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"session": {"session.intra_op.allow_spinning": "1"}}, "spinning on, baseline off"),
+        ({"session": {"session.x": "2"}}, "session.x 2, baseline not set"),
+        ({"input_shapes": {"input": [1, 3, 9]}}, "inputs input 1x3x9, baseline input 1x3"),
+    ],
+)
+def test_other_conditions_are_told_in_words(fields, words):
+    old = variant() | {"input_shapes": {"input": [1, 3]}}
+    found = goal(judged(old, old | fields), "latency.p50")
+    assert f"measured otherwise: {words}" in found["sentence"]
+    assert "{" not in found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(150_000, "grew by 50.00 %"), (1e9, "grew to more than 100 times")]
+)
+def test_growth_beyond_measure_is_told_in_words(size, words):
+    assert words in goal(judged(variant(), variant(size=size)), "size")["remedy"]
 
 
 def test_another_onnxruntime_is_noted_and_the_reference_is_no_yardstick():
@@ -316,7 +365,7 @@ def test_a_variant_that_is_gone_is_told_and_the_report_can_be_written():
         ("{", "cannot be read as JSON"),
         ({"kind": "bundle", "schema": 1}, "expected a report, found bundle"),
         ({"kind": "report", "schema": 99, "variants": {}}, "expected schema 1, found 99"),
-        ({"kind": "report", "schema": 1}, "expected a report with variants"),
+        ({"kind": "report", "schema": 1}, "measure"),
     ],
 )
 def test_what_is_not_a_report_is_refused_as_a_baseline(tmp_path, content, message):
@@ -326,6 +375,62 @@ def test_what_is_not_a_report_is_refused_as_a_baseline(tmp_path, content, messag
     with pytest.raises(UsageError, match=message) as caught:
         read_baseline(path)
     assert str(caught.value).startswith("--baseline ")
+
+
+def old_report(path, change):
+    """Written to a file, with something changed."""
+    content = {"kind": "report", "schema": 1} | report({"student": variant(right=right(1))})
+    change(content)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_an_old_report_that_is_whole_is_read(tmp_path):
+    assert read_baseline(old_report(tmp_path / "old.json", lambda content: None))["variants"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("size_bytes", None),
+        ("size_bytes", 0),
+        ("samples_seconds", []),
+        ("samples_seconds", [[1e-3], []]),
+        ("samples_seconds", [[1e-3, 0.0]]),
+        ("accuracy", {"value": 0.9}),
+        ("instructions", {"value": 1e9, "low": "x"}),
+        ("answers", {"n": 1000, "right_base64": "AA==", "images_sha256": "i"}),
+        ("session", 3),
+    ],
+)
+def test_a_damaged_variant_is_refused_before_anything_is_measured(tmp_path, field, value):
+    path = tmp_path / "old.json"
+    old_report(path, lambda content: content["variants"]["student"].update({field: value}))
+    with pytest.raises(UsageError, match=f"--baseline .*{field}"):
+        read_baseline(path)
+
+
+@pytest.mark.parametrize("part", ["machine", "settings", "resolution", "variants"])
+def test_an_old_report_without_one_of_its_parts_is_refused(tmp_path, part):
+    path = old_report(tmp_path / "old.json", lambda content: content.pop(part))
+    with pytest.raises(UsageError, match=f"--baseline .*{part}"):
+        read_baseline(path)
+
+
+def test_a_baseline_that_the_new_report_would_replace_is_refused(tmp_path):
+    (tmp_path / "report").mkdir()
+    path = old_report(tmp_path / "report" / "report.json", lambda content: None)
+    for given in (path, path.parent):
+        with pytest.raises(UsageError, match="give another --out"):
+            check_apart(given, tmp_path / "report" / ".." / "report")
+        check_apart(given, tmp_path / "new")
+        check_apart(given, None)
+
+
+def test_bench_looks_at_the_baselines_place_before_anything_else(tmp_path):
+    settings = Bench(baseline=tmp_path / "report.json")
+    with pytest.raises(UsageError, match="give another --out"):
+        bench([tmp_path / "absent.onnx"], settings=settings, run=Run(out=tmp_path))
 
 
 def test_a_baseline_without_a_variant_of_these_names_is_refused(tmp_path):

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compress.artifacts import REPORT
 from compress.errors import ArtifactError, UsageError
 from compress.suggest import did_you_mean
 from compress_bench.regression.accuracy import judge_accuracy
 from compress_bench.regression.counts import judge_instructions, judge_size
+from compress_bench.regression.damage import damage
 from compress_bench.regression.pair import Pair, Report
 from compress_bench.regression.times import judge_latency
 from compress_bench.report.files import load_report
@@ -25,15 +27,34 @@ def read_baseline(path: Path) -> dict[str, Any]:
     """An old report, given its JSON file or its folder.
 
     Raises:
-        UsageError: it is missing, not a report of compress bench, or of another schema.
+        UsageError: it is missing, damaged, not a report of compress bench, or of another schema.
     """
     try:
         found = load_report(path)
     except ArtifactError as error:
         raise UsageError(f"--baseline {error}") from error
-    if not isinstance(found.get("variants"), Mapping):
-        raise UsageError(f"--baseline {path}: expected a report with variants, found none")
+    wrong = damage(found)
+    if wrong:
+        raise UsageError(f"--baseline {path}: {wrong}; measure the old files again")
     return found
+
+
+def check_apart(path: Path, out: Path | None) -> None:
+    """Whether the old report outlives the new one; called before anything is measured.
+
+    Args:
+        path: the old report or its folder.
+        out: where the new report will be written; None: nowhere.
+
+    Raises:
+        UsageError: the new report would replace the old one.
+    """
+    file = path / REPORT if path.is_dir() else path
+    if out is not None and file.resolve() == (out / REPORT).resolve():
+        raise UsageError(
+            f"--baseline {path}: expected another place than this bench's own report, found the "
+            "same, so that the old report would be replaced; give another --out"
+        )
 
 
 def check_baseline(old: Report, path: Path, variants: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from compress_bench.metrics import Bound, Goal
 from compress_bench.quantities import show
 from compress_bench.statistics import Estimate
+from compress_bench.subjects.sessions import SPINNING, THREADS, spins
 from compress_bench.verdict.judging import Ruling, entry
 
 Report = Mapping[str, Any]
@@ -40,7 +41,7 @@ class Pair:
 
     def notes(self) -> list[str]:
         """What the reader must know of the comparison beside the machines."""
-        runtimes = [report["machine"]["onnxruntime"] for report in (self.old, self.new)]
+        runtimes = [report["machine"].get("onnxruntime") for report in (self.old, self.new)]
         gone = [name for name in self.old["variants"] if name not in self.new["variants"]]
         notes = []
         if runtimes[0] != runtimes[1]:
@@ -57,8 +58,19 @@ class Pair:
         """Why times and instructions are not compared, or empty."""
         if self.machines:
             return f"another machine: {'; '.join(self.machines)}"
+        return self.measured_otherwise(name)
+
+    def measured_otherwise(self, name: str) -> str:
+        """How the conditions of a variant's measurement differ, or empty."""
         then, now = (_conditions(report, name) for report in (self.old, self.new))
-        other = [f"{key} {now[key]}, baseline {then[key]}" for key in now if now[key] != then[key]]
+        other = [
+            f"{key} {now.get(key, 'not set')}, baseline {then.get(key, 'not set')}"
+            for key in dict.fromkeys([*now, *then])
+            if now.get(key) != then.get(key)
+        ]
+        shapes = [_shapes(report, name) for report in (self.old, self.new)]
+        if all(shapes) and shapes[0] != shapes[1]:  # older reports do not tell them
+            other.append(f"inputs {shapes[1]}, baseline {shapes[0]}")
         return f"measured otherwise: {'; '.join(other)}" if other else ""
 
 
@@ -80,15 +92,26 @@ def _words(value: Any) -> str:
     return " ".join(value) or "none" if isinstance(value, list) else str(value)
 
 
-def _conditions(report: Report, name: str) -> dict[str, Any]:
-    """What the time of an inference depends on, beside the file and the machine."""
+def _conditions(report: Report, name: str) -> dict[str, str]:
+    """What the time of an inference depends on, beside the file and the machine, in words.
+
+    A session's setting that says what holds anyway is as if it were not there.
+    """
     fields, settings = report["variants"][name], report["settings"]
+    session = fields.get("session") or {}
+    threads = fields.get("threads", settings.get("threads")) or session.get(THREADS)
     return {
-        "threads": fields.get("threads", settings.get("threads")),
-        "batch_size": settings.get("batch_size"),
-        "runtime": fields.get("runtime", "onnxruntime"),
-        "session": fields.get("session") or {},
-    }
+        "threads": str(threads),
+        "batch size": str(settings.get("batch_size")),
+        "runtime": str(fields.get("runtime", "onnxruntime")),
+        "spinning": "on" if spins(session) else "off",
+    } | {key: str(value) for key, value in session.items() if key not in (THREADS, SPINNING)}
+
+
+def _shapes(report: Report, name: str) -> str:
+    """Of the inputs of one inference; empty where the report does not tell them."""
+    shapes = report["variants"][name].get("input_shapes") or {}
+    return " and ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in shapes.items())
 
 
 # ---------------------------------------------------------------------------- goals in common
@@ -111,7 +134,15 @@ def make_goal(name: str, metric: str, bound: Bound, limit: float, written: str) 
 
 def more_than(percent: float, old: str) -> str:
     """A limit in words."""
-    return f"{percent:.3g} % more than the old report's {old}"
+    number = f"{percent:.3g}" if percent < 100 else f"{percent:,.0f}"
+    return f"{number} % more than the old report's {old}"
+
+
+def grown(ratio: float) -> str:
+    """What became of a count, in words: by so many per cent, or to so many times."""
+    if ratio < 2:
+        return f"by {100 * (ratio - 1):.2f} %"
+    return f"to {ratio:.3g} times" if ratio < 100 else "to more than 100 times"
 
 
 def decided(goal: Goal, found: Estimate, ruling: Ruling, remedy: str) -> dict[str, Any]:
