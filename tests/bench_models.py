@@ -177,7 +177,7 @@ def evidence(
             first_seconds=0.002,
             second_seconds=0.001,
         )
-        for extra in (0, 10_000, 5_000)
+        for extra in (0, 10_000, 5_000, 2_500, 7_500)
     )
     return Evidence(
         reference="teacher",

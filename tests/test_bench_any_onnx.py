@@ -1,5 +1,7 @@
 """Files that others made: whatever they take and give, bench measures or says in a sentence why."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -7,13 +9,13 @@ from onnx import TensorProto
 
 import bench_models
 import foreign_files
-from compress.errors import ArtifactError, BenchError, UsageError
+from compress.errors import ArtifactError, BenchError, DataError, UsageError
 from compress.settings import Bench, Run
 from compress_bench.evidence import Variant
 from compress_bench.recipe import bench
 from compress_bench.runner import explain_refusal, feed_shape, make_feed
 from compress_bench.subjects.feeds import choose_shapes, parse_input_shapes
-from compress_bench.targets.local import stream
+from compress_bench.targets.local import stream, without_signatures
 
 
 def measured(*paths, data=None, goals=None, **settings):
@@ -227,6 +229,11 @@ def test_data_for_files_that_take_no_images_is_remarked(tmp_path):
     assert any(note.startswith("net: no accuracy: expected one input") for note in found["notes"])
 
 
+def test_data_that_cannot_be_is_refused_for_files_that_take_no_images_too(tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        measured(foreign_files.relu(tmp_path / "net.onnx"), data=str(tmp_path / "nowhere.npz"))
+
+
 def test_sequences_of_maps_are_left_out_of_accuracy_and_of_the_look_for_nan(tmp_path):
     found = measured(foreign_files.zip_map(tmp_path / "forest.onnx"), data=data_file(tmp_path))
     fields = found["variants"]["forest"]
@@ -340,3 +347,63 @@ def test_other_words_of_onnxruntime_are_kept_without_where_it_says_them():
         "a.onnx: expected an ONNX file, and onnxruntime 1.2 cannot open it (Fatal error: "
         "my:Magic(-1) is not a registered function/op); export it again"
     )
+
+
+# --------------------------------------------------------------------------- what cannot be run
+
+
+def test_a_batch_fixed_at_none_is_not_answered_with_a_flag():
+    variant = Variant(
+        name="empty",
+        path=Path("empty.onnx"),
+        role="other",
+        network="empty",
+        precision=None,
+        sha256="",
+        size_bytes=1,
+        parameters=None,
+        preprocessing=None,
+        channels_last=False,
+        output="logits",
+    )
+    model = {"inputs": [{"name": "x", "type": "tensor(float)", "shape": [0, 3, 8, 8]}]}
+    with pytest.raises(BenchError) as raised:
+        choose_shapes(variant, model, {}, 1)
+    assert str(raised.value) == (
+        "empty: its batch is fixed at 0, so that there is nothing to measure"
+    )
+
+
+def test_a_file_without_inputs_is_measured_and_named_as_such(tmp_path):
+    path = tmp_path / "constant.onnx"
+    ones = onnx.numpy_helper.from_array(np.ones((1, 4), np.float32), "ones")
+    made = onnx.helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])
+    node = onnx.helper.make_node("Exp", ["ones"], ["y"])
+    graph = onnx.helper.make_graph([node], "constant", [], [made], initializer=[ones])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    report = measured(path)
+    said = "constant: it has no input, so that every inference is the same"
+    assert said in report["notes"]
+    assert report["variants"]["constant"]["latency"]["n"] > 0
+
+
+@pytest.mark.parametrize(
+    ("message", "left"),
+    [
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : while running Add node. Status Message: /src/core/"
+            "element_wise_ops.h:563 void onnxruntime::BroadcastIterator::Init(ptrdiff_t, "
+            "ptrdiff_t) axis == 1 || axis == largest was false. Attempting to broadcast. 3 by 4",
+            "while running Add node. Status Message: Attempting to broadcast. 3 by 4",
+        ),
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : while running MatMul node. Status Message: "
+            "matmul_helper.h:59 Compute MatMul dimension mismatch",
+            "while running MatMul node. Status Message: MatMul dimension mismatch",
+        ),
+        ("input x: cannot feed a tensor(string)", "input x: cannot feed a tensor(string)"),
+    ],
+)
+def test_no_function_of_a_runtime_is_named_to_the_user(message, left):
+    assert without_signatures(message) == left

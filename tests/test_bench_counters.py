@@ -327,7 +327,8 @@ def test_a_runner_that_dies_while_counting_costs_its_number_and_not_the_bench(mo
         clock=Clock(60.0),
     )
     variants = [replace(bench_models.variant(name), path=model) for name in ("a", "b")]
-    found = measure_counts(bed, variants, "auto", lambda _: None)
+    found, gaps = measure_counts(bed, variants, "auto", lambda _: None)
+    assert gaps == ()  # nothing was begun
     assert asked == ["a", "b"]  # the other variant may well be counted
     assert [counted.instructions for counted in found.values()] == [(), ()]
     assert {counted.reason for counted in found.values()} == {"killed by SIGILL"}

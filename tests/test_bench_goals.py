@@ -8,8 +8,8 @@ import pytest
 
 import bench_models
 from compress.errors import UsageError
-from compress_bench.evidence import Sustained
-from compress_bench.statistics import Estimate
+from compress_bench.evidence import Counted, Sustained
+from compress_bench.statistics import Estimate, missing
 from compress_bench.verdict.deciding import images_needed, processes_needed
 from compress_bench.verdict.goals import check_goals, parse_goals, read_goals
 from compress_bench.verdict.judging import judge, judge_goals, overall
@@ -55,7 +55,10 @@ def test_the_goals_of_the_documentation_are_read(tmp_path):
     ("metric", "key", "written", "limit"),
     [
         ("latency.p99", "max", "250us", 250e-6),
-        ("latency.p90", "max", "250 µs", 250e-6),
+        ("latency.p90", "max", "250 \N{MICRO SIGN}s", 250e-6),
+        ("latency.p90", "max", "250 \N{GREEK SMALL LETTER MU}s", 250e-6),
+        ("energy", "max", "2 \N{GREEK SMALL LETTER MU}J", 2e-6),
+        ("deadline_misses", "max", "0 %", 0.0),
         ("latency.p50", "max", "900000 ns", 900e-6),
         ("latency.p95", "max", "0.2 s", 0.2),
         ("size", "max", "512 B", 512),
@@ -84,7 +87,7 @@ def test_limits_carry_their_units(metric, key, written, limit):
     ("metric", "limits", "message"),
     [
         ("latncy.p50", {"max": "5 ms"}, 'did you mean "latency.p50"'),
-        ("latency", {"max": "5 ms"}, 'did you mean "latency.p'),
+        ("latency", {"max": "5 ms"}, 'did you mean "latency.p50"'),
         ("latency.p42", {"max": "5 ms"}, "unknown metric"),
         ("size.p50", {"max": "5 kB"}, "unknown metric"),
         ("confusion", {"max": 1}, "unknown metric"),
@@ -100,7 +103,8 @@ def test_limits_carry_their_units(metric, key, written, limit):
         ("latency.p50", {"max": math.inf}, "expected a number"),
         ("latency.p50", {"max": "-5 ms"}, "above zero"),
         ("latency.p50", {"max": "0 ms"}, "above zero"),
-        ("accuracy", {"min": 90}, "at most 100 %"),
+        ("accuracy", {"min": "0 %"}, "above zero"),
+        ("accuracy", {"min": 95}, 'at most 100 %, found 95; write "95 %"'),
         ("accuracy", {"max_drop": "1 %"}, 'write "1 pt"'),
         ("accuracy", {"max_drop": 0.01}, 'write "1 pt"'),
         ("accuracy", {"min": "90 %", "vs": "teacher"}, "vs makes no sense"),
@@ -387,7 +391,7 @@ def test_a_time_on_its_limit_is_decided_by_no_number_of_processes():
 
 def test_too_few_processes_are_told_how_many_it_takes():
     evidence = bench_models.evidence()
-    few = replace(evidence, latency=evidence.latency[:3])
+    few = replace(evidence, latency=evidence.latency[:3], planned=(3, 10))
     (found,) = judge_goals([one("latency.p50", {"max": "5 ms"})], few)["goals"]
     assert found["status"] == "inconclusive"
     assert "give --processes 5" in found["remedy"]
@@ -400,19 +404,93 @@ def test_a_percentile_below_its_floor_is_told_how_many_processes_reach_it():
     assert found["remedy"].startswith("give --processes 14: each brings about 50 of the 662")
 
 
-def test_memory_between_its_processes_is_told_that_no_more_of_them_decide():
-    (found,) = judge_goals([one("memory", {"max": "1.005 MB"})], bench_models.evidence())["goals"]
-    assert found["remedy"].startswith("processes differ, from 1 MB to 1.01 MB")
+def test_few_processes_are_told_to_be_more_before_the_machine_is_blamed():
+    evidence = disturbed(wall_over_cpu=2.0)
+    few = replace(evidence, latency=evidence.latency[:3], planned=(3, 10))
+    (found,) = judge_goals([one("speedup.p50", {"min": 4})], few)["goals"]
+    assert found["remedy"].startswith("give --processes 5")
 
 
-def test_a_sustained_run_too_short_to_decide_is_told_how_long_it_takes():
-    run = Sustained(window_seconds=1.0, medians=(1e-3,) * 60)
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (4.8e-3, 5.2e-3, "windows differ, from 4.8 ms to 5.2 ms, and"),
+        (4.9999e-3, 5.0001e-3, "windows differ, all of them 5 ms in the digits shown, and"),
+    ],
+)
+def test_bounds_that_look_equal_are_not_told_from_one_to_the_other(low, high, words):
+    found = decide(one("sustained", {"max": "5 ms"}), Estimate(5e-3, low, high, 1.0))
+    assert found["remedy"].startswith(words)
+    assert "5 ms to 5 ms" not in found["sentence"]
+
+
+def test_what_was_not_measured_is_not_blamed_on_other_work():
+    found = decide(one("latency.p99", {"max": "5 ms"}), Estimate(None, None, None), stolen=0.5)
+    assert found["sentence"].endswith("cannot be decided.")
+
+
+def test_a_reason_that_ends_with_advice_gives_it_as_the_remedy():
+    found = decide(
+        one("sustained", {"max": "5 ms"}), missing("it was not run; give --sustained 60")
+    )
+    assert found["remedy"] == "give --sustained 60"
+
+
+def test_a_limit_that_is_far_away_is_not_told_in_per_cent():
+    found = decide(one("latency.p50", {"max": "1 us"}), SLOW, wall_over_cpu=2.0)
+    assert "far from the limit" in found["remedy"] and "%" not in found["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "advice"),
+    [
+        (1, "give --profile standard: an interval takes 5 fresh processes"),
+        (5, "give --profile strict, which starts more processes, or move the limit, 1.005 MB"),
+        (7, "measure on a quieter machine, or move the limit, 1.005 MB"),
+    ],
+)
+def test_memory_that_is_not_decided_is_told_the_profile_with_more_processes(processes, advice):
+    evidence = bench_models.evidence()
+    fresh = (evidence.fresh["student"] * 2)[:processes]
+    evidence = replace(evidence, fresh={"student": fresh, "teacher": fresh})
+    (found,) = judge_goals([one("memory", {"max": "1.005 MB"})], evidence)["goals"]
+    assert found["status"] == "inconclusive"
+    assert found["remedy"] == advice
+
+
+def test_a_cold_start_in_one_process_is_told_the_profile_before_other_work():
+    evidence = bench_models.evidence()
+    busy = tuple(replace(process, others=2.0) for process in evidence.latency)
+    fresh = {name: processes[:1] for name, processes in evidence.fresh.items()}
+    evidence = replace(evidence, latency=busy, fresh=fresh)
+    (found,) = judge_goals([one("cold_start", {"max": "9 s"})], evidence)["goals"]
+    assert found["remedy"].startswith("give --profile standard")
+
+
+def decide_sustained(limit, medians):
+    run = Sustained(window_seconds=1.0, medians=medians)
     evidence = replace(bench_models.evidence(), sustained={"student": run})
-    # The bound is twice as far from the value as the limit: four times the 60 seconds.
-    found = judge(one("sustained", {"max": "1.1 ms"}), Estimate(1e-3, 0.8e-3, 1.2e-3), evidence)
-    assert found["remedy"].startswith("give --sustained 240 in place of 60 seconds")
+    (found,) = judge_goals([one("sustained", {"max": limit})], evidence)["goals"]
+    return found
+
+
+def test_a_sustained_limit_between_the_windows_is_told_that_no_more_of_them_decide():
+    found = decide_sustained("1.1 ms", (1e-3, 1.2e-3) * 30)
+    assert found["status"] == "inconclusive"
+    assert "(1 ms to 1.2 ms over all windows)" in found["sentence"]
+    assert found["remedy"].startswith("windows differ, from 1 ms to 1.2 ms")
+
+
+def test_a_sustained_run_of_few_windows_is_told_to_be_longer():
+    found = decide_sustained("5 ms", (1e-3,) * 6)
+    assert found["status"] == "inconclusive"
+    assert found["remedy"] == "give --sustained 24 in place of 6 seconds, for more windows"
 
 
 def test_instructions_in_too_few_processes_are_told_the_profile_that_has_more():
     found = decide(one("instructions", {"max": "1 M"}), Estimate(0.99e6, None, None, reason="few"))
+    assert found["remedy"].startswith("give --profile standard")
+    counted = {"student": Counted(instructions=(0.99e6,) * 5)}
+    evidence = replace(bench_models.evidence(), counted=counted)
+    found = judge(one("instructions", {"max": "1 M"}), Estimate(0.99e6, 0.9e6, 1.1e6), evidence)
     assert found["remedy"].startswith("give --profile strict")

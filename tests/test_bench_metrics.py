@@ -11,7 +11,7 @@ import pytest
 import bench_models
 from compress_bench.answers import Answers, softmax
 from compress_bench.differences import disagreements
-from compress_bench.metrics import load_metric, metric_names
+from compress_bench.metrics import Goal, load_metric, metric_names
 from compress_bench.metrics.calibration_error import calibration_error
 
 FIELDS = {
@@ -94,6 +94,36 @@ def test_the_worst_class_is_named():
     }
 
 
+def worst_of(*classes):
+    """The estimate for a student that has `right` of `total` images of each class right."""
+    labels = np.repeat(np.arange(len(classes)), [total for _, total in classes])
+    right = np.concatenate([np.arange(total) < wanted for wanted, total in classes])
+    evidence = bench_models.evidence()
+    images = replace(evidence.images, labels=labels)
+    answers = {"student": Answers(np.where(right, labels, labels + 1), np.full(len(labels), 0.9))}
+    goal = Goal(
+        variant="student", metric="worst_class", detail="", bound="min", limit=0.7, written="70 %"
+    )
+    return load_metric("worst_class").estimate(
+        replace(evidence, images=images, answers=answers), goal
+    )
+
+
+def test_the_worst_class_is_bounded_by_the_least_bounds_of_all_classes_at_a_joint_level():
+    found = worst_of((81, 100), (8, 10))
+    # Two classes: z(1 - 0.05 / 4) = 2.24140. The small class has the least value and the least
+    # lower bound, the large one the least upper bound.
+    assert found.value == 0.8
+    assert found.low == pytest.approx(score_bound(8, 10, 2.24140, -1), abs=1e-5)
+    assert found.high == pytest.approx(score_bound(81, 100, 2.24140, 1), abs=1e-5)
+
+
+def score_bound(right, n, z, sign):
+    """The root of |right / n - p| = z sqrt(p (1 - p) / n) on one side."""
+    roots = np.roots([n + z * z, -(2 * right + z * z), right * right / n])
+    return max(sign * roots) * sign
+
+
 def test_memory_is_the_median_of_its_processes():
     found = measure("memory", "student")["memory"]
     assert found == {
@@ -102,7 +132,7 @@ def test_memory_is_the_median_of_its_processes():
         "model_bytes": 1_005_000,
         "pss_bytes": None,
         "private_dirty_bytes": None,
-        "processes": 3,
+        "processes": 5,
     }
 
 
@@ -168,6 +198,14 @@ def test_a_few_images_that_are_all_right_do_not_prove_that_certainty_is_due():
     assert found.high == pytest.approx(1 - 0.93985, abs=1e-4)
 
 
+def test_a_file_that_is_certain_and_always_wrong_has_an_interval_too():
+    found = calibration_error(np.ones(1500), np.zeros(1500, dtype=bool))
+    # 15 bins of 100 with a proportion of 2 / 104 each: far from zero, so that nothing folds.
+    spread = math.sqrt(2 / 104 * (102 / 104) / 1500)
+    assert found.value == pytest.approx(1)
+    assert found.low == pytest.approx(1 - 1.96 * spread, abs=1e-3)
+
+
 def test_a_calibration_error_is_reported_with_its_bins_and_always_the_same():
     evidence = answered(np.arange(100) < 90)
     first, again = (
@@ -200,3 +238,17 @@ def test_disagreements_show_only_images_that_are_answered_differently():
 def test_softmax_of_large_logits_stays_finite():
     found = softmax(np.array([[1000.0, 0.0], [0.0, 0.0]], dtype=np.float32))
     assert found.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("metric", ["deadline_misses", "sustained"])
+def test_a_flag_that_was_given_is_not_asked_for_where_the_time_cap_hit(metric):
+    asked = frozenset({"paced", "sustained", "profiles"})
+    bare = replace(bench_models.evidence(), paced={}, sustained={}, profiles={})
+    field = "paced" if metric == "deadline_misses" else metric
+    reasons = [
+        load_metric(metric).measure(evidence, "student")[f"{field}_reason"]
+        for evidence in (bare, replace(bare, asked=asked))
+    ]
+    assert "--fps" in reasons[0] or "--sustained" in reasons[0]
+    assert "time cap" in reasons[1]
+    assert "--fps" not in reasons[1] and "--sustained" not in reasons[1]

@@ -6,17 +6,23 @@ import numpy as np
 import pytest
 
 import bench_models
-from compress.errors import UsageError
+from compress.errors import RunnerLostError, UsageError
 from compress.settings import Bench, Run
-from compress_bench.evidence import Counted, PacedProcess, Sustained
+from compress_bench import noise
+from compress_bench.evidence import Counted, Gap, PacedProcess, Sustained
 from compress_bench.measure.bed import Bed, Clock
+from compress_bench.measure.fresh import measure_fresh
 from compress_bench.measure.latency import measure_latency
-from compress_bench.measure.paced import pace
+from compress_bench.measure.layers import measure_layers
+from compress_bench.measure.paced import measure_paced, pace
+from compress_bench.measure.sustained import measure_sustained
 from compress_bench.metrics import Goal, load_metric
 from compress_bench.metrics.deadline_misses import share_missed
 from compress_bench.profiles import PROFILES, choose_profile
 from compress_bench.recipe import bench
 from compress_bench.targets import local
+from compress_bench.verdict.goals import parse_goals
+from compress_bench.verdict.judging import judge_goals
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +56,19 @@ def estimate(evidence, metric, detail=""):
 # ---------------------------------------------------------------------------------------- paced
 
 
-def test_a_camera_that_is_slow_enough_gets_every_answer_in_time(files):
+def test_each_frame_is_answered_in_time_or_missed(files):
     found = pace(make_bed(), variant(files[1]), fps=50, index=0)
     assert found.period_seconds == pytest.approx(0.02)
     assert len(found.missed) == 20
     assert found.cpu_seconds > 0
-    assert len(found.seconds) + found.missed.sum() >= 20
+    # A frame that was answered beyond the period was missed, and so was each dropped one.
+    late = int((found.seconds > found.period_seconds).sum())
+    assert found.missed.sum() == 20 - len(found.seconds) + late
 
 
 def test_frames_that_come_faster_than_answers_are_dropped_and_missed(files):
-    found = pace(make_bed(), variant(files[0]), fps=10_000, index=0)
+    # 0.27 billion multiply-adds in 0.1 ms: no machine's
+    found = pace(make_bed(batch_size=256), variant(files[0]), fps=10_000, index=0)
     assert found.missed.any()
     assert len(found.seconds) < 20  # a frame that the next one overtook has no time
 
@@ -116,6 +125,92 @@ def test_without_fps_paced_goals_are_missing_and_name_the_flag(metric):
     assert "--fps" in estimate(bench_models.evidence(), metric, "p50").reason
 
 
+def with_frames(answered, dropped, **changes):
+    """Five processes of frames that were answered in 40 ms, and of dropped ones."""
+    missed = np.array([False] * answered + [True] * dropped)
+    process = PacedProcess(
+        period_seconds=0.1, seconds=np.full(answered, 0.04), missed=missed, cpu_seconds=0.6
+    )
+    return replace(bench_models.evidence(), paced={"student": (process,) * 5}, **changes)
+
+
+def test_a_dropped_frame_is_one_that_never_was_answered():
+    evidence = with_frames(answered=15, dropped=5)
+    assert estimate(evidence, "frame_latency", "p50").value == pytest.approx(0.04)
+    found = estimate(evidence, "frame_latency", "p90")
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert found.reason.startswith("25 of 100 frames were dropped, so that p90 has no time")
+
+
+def test_a_percentile_close_to_the_dropped_frames_has_no_upper_bound():
+    evidence = with_frames(answered=19, dropped=1)
+    whole, torn = evidence.paced["student"][0], with_frames(17, 3).paced["student"][0]
+    evidence = replace(evidence, paced={"student": (whole,) * 4 + (torn,)})
+    found = estimate(evidence, "frame_latency", "p90")
+    assert (found.value, found.low, found.high) == (0.04, 0.04, None)
+    assert "7 of 100 frames were dropped" in found.reason
+
+
+def test_where_no_frame_is_answered_nothing_has_a_value_but_the_misses():
+    evidence = with_frames(answered=0, dropped=20)
+    assert estimate(evidence, "deadline_misses").value == 1.0
+    assert estimate(evidence, "frame_latency", "p50").reason.startswith("100 of 100 frames")
+    assert "answered no frame" in estimate(evidence, "frame_cpu").reason
+
+
+def test_cpu_time_is_that_of_a_frame_that_was_answered():
+    # 0.6 s of 15 answers, whatever else was dropped
+    assert estimate(with_frames(15, 5), "frame_cpu").value == pytest.approx(0.04)
+
+
+CUT = Gap(kind="paced", variant="student", flag="time_cap", reason="the time cap left 5 of 7; more")
+
+
+@pytest.mark.parametrize("metric", ["deadline_misses", "frame_latency.p50", "frame_cpu"])
+def test_paced_goals_that_the_time_cap_cut_short_are_not_met(metric):
+    limits = parse_goals({"student": {metric: {"max": LIMITS.get(metric, "1 s")}}}, "goals")
+    assert judge_goals(limits, with_frames(20, 0))["status"] == "pass"
+    cut = with_frames(20, 0, gaps=(CUT,))
+    verdict = judge_goals(limits, cut)
+    assert verdict["status"] == "inconclusive"
+    (goal,) = verdict["goals"]
+    assert (goal["low"], goal["high"]) == (None, None)
+    assert "the time cap left 5 of 7" in goal["sentence"] and "--time-cap" in goal["remedy"]
+    assert noise.flags(cut) == ["time_cap"]
+
+
+LIMITS = {"deadline_misses": "50 %"}
+
+
+def test_processes_that_there_was_no_time_to_pace_are_told(files):
+    bed = make_bed(clock=Clock(0.0))
+    found, (gap,) = measure_paced(bed, [variant(files[1])], 50, lambda _: None)
+    assert found == {}
+    assert (gap.kind, gap.variant, gap.flag) == ("paced", "small", "time_cap")
+
+
+def killed(wanted):
+    """A target whose every process dies."""
+    raise RunnerLostError(f"{wanted['models'][0]['variant']}: killed by SIGKILL")
+    yield
+
+
+@pytest.mark.parametrize("kind", ["paced", "sustained", "layers"])
+def test_a_process_that_dies_costs_its_number_and_is_told(kind, files):
+    bed, one, quiet = make_bed(target=killed), [variant(files[1])], lambda _: None
+    if kind == "paced":
+        found, gaps = measure_paced(bed, one, 50, quiet)
+    elif kind == "sustained":
+        found, gaps = measure_sustained(bed, one, 1.0, quiet)
+    else:
+        found, gaps, _ = measure_layers(bed, one, quiet)
+    assert found == {}
+    assert [(gap.kind, gap.variant, gap.flag) for gap in gaps] == [(kind, "small", "lost_process")]
+    evidence = replace(bench_models.evidence(), gaps=gaps)
+    assert noise.flags(evidence) == ["lost_process"]
+    assert "small: killed by SIGKILL" in noise.explain(evidence)[0]
+
+
 # ------------------------------------------------------------------------------------ sustained
 
 
@@ -129,6 +224,32 @@ def test_a_board_that_grows_hot_is_slower_in_the_last_third():
     assert report["ratio"]["value"] == pytest.approx(1.5)
     assert report["seconds"] == pytest.approx(60.0)
     assert estimate(evidence, "sustained").value == pytest.approx(0.015)
+
+
+def test_bounds_of_a_sustained_part_are_its_fastest_and_its_slowest_window():
+    # of 36 windows of a second the burst are the first 6, the last third the last 12
+    medians = (0.009, *(0.010,) * 5) + (0.5,) * 18 + (0.012, 0.016) + (0.015,) * 10
+    evidence = replace(
+        bench_models.evidence(),
+        sustained={"student": Sustained(window_seconds=1.0, medians=medians)},
+    )
+    report = measure("sustained", evidence)["sustained"]
+    assert report["burst"] == {"value": 0.010, "low": 0.009, "high": 0.010, "confidence": 1.0}
+    assert report["sustained"] == {"value": 0.015, "low": 0.012, "high": 0.016, "confidence": 1.0}
+    assert report["ratio"]["low"] == pytest.approx(0.012 / 0.010)
+    assert report["ratio"]["high"] == pytest.approx(0.016 / 0.009)
+
+
+def test_a_slow_files_windows_count_for_the_time_that_they_took():
+    medians = (3.0,) * 3 + (4.0,) * 6 + (5.0,) * 3
+    found = Sustained(window_seconds=1.0, medians=medians, lengths=medians)
+    evidence = replace(bench_models.evidence(), sustained={"student": found})
+    report = measure("sustained", evidence)["sustained"]
+    # 9 + 24 + 15 = 48 s; the burst ends at 8 s, the last third begins at 32 s
+    assert report["seconds"] == pytest.approx(48.0)
+    assert report["burst"]["value"] == 3.0
+    assert report["sustained"]["value"] == 5.0  # of 4, 5, 5, 5
+    assert report["windows_end_seconds"][:4] == [3.0, 6.0, 9.0, 13.0]
 
 
 def test_the_ratio_of_sustained_to_burst_is_bounded_by_both_intervals():
@@ -189,6 +310,35 @@ def test_a_cold_start_is_the_sum_of_its_phases():
     assert found["import_seconds"] == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("metric", ["cold_start", "memory"])
+def test_starts_and_memory_of_fewer_than_five_processes_have_no_bounds(metric):
+    evidence = bench_models.evidence()
+    whole = estimate(evidence, metric)
+    assert whole.low <= whole.value <= whole.high and whole.confidence == 0.95
+    few = replace(evidence, fresh={"student": evidence.fresh["student"][:3]})
+    found = estimate(few, metric)
+    assert (found.low, found.high) == (None, None)
+    assert found.reason == (
+        "an interval takes at least 5 fresh processes, found 3; give --profile standard"
+    )
+
+
+def test_memory_is_the_geometric_mean_with_student_s_t_on_the_logs():
+    logs = np.log([1_000_000, 1_010_000, 1_005_000, 1_002_500, 1_007_500])
+    half = 2.776445 * logs.std(ddof=1) / 5**0.5
+    found = estimate(bench_models.evidence(), "memory")
+    assert found.low == pytest.approx(np.exp(logs.mean() - half), rel=1e-6)
+    assert found.high == pytest.approx(np.exp(logs.mean() + half), rel=1e-6)
+
+
+def test_fresh_processes_after_the_first_of_each_stop_at_the_time_cap(files):
+    bed = make_bed(clock=Clock(0.0))
+    bed = replace(bed, profile=replace(bed.profile, fresh=5))
+    found, (gap,) = measure_fresh(bed, [variant(files[1])], lambda _: None)
+    assert len(found["small"]) == 1
+    assert gap.reason.startswith("the time cap left 1 of 5 processes")
+
+
 # ------------------------------------------------------------------------------------- time cap
 
 
@@ -216,7 +366,7 @@ def test_what_the_time_cap_cut_is_inconclusive_and_never_met(files):
     ("changes", "message"),
     [
         ({"fps": 0.0}, "--fps: expected above 0"),
-        ({"sustained": -1.0}, "--sustained: expected above 0"),
+        ({"sustained": 0.5}, "--sustained: expected 1 to 86400 seconds"),
         ({"time_cap": 0.0}, "--time-cap: expected above 0"),
         ({"max_increase": -1.0}, "--max-increase: expected a percentage"),
         ({"batch_size": 0}, "--batch-size: expected 1 or more"),

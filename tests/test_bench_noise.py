@@ -6,6 +6,7 @@ import pytest
 
 import bench_models
 from compress_bench import noise
+from compress_bench.evidence import Gap
 
 
 def measured(*, threads=1, capped=False, rounds=10, **changes):
@@ -53,6 +54,26 @@ def test_a_clock_that_differs_between_processes_is_noticed():
 def test_a_time_cap_tells_the_rounds_that_were_left():
     (found,) = noise.explain(measured(capped=True, rounds=3))
     assert found.startswith("time_cap: the time cap left 36 of 50 rounds")
+
+
+def gap(kind, flag="time_cap", reason="the time cap left no time for it; give more"):
+    return Gap(kind=kind, variant="student", flag=flag, reason=reason)
+
+
+def test_what_the_time_cap_left_out_beside_latency_is_told_and_cuts_only_that_short():
+    evidence = replace(measured(), gaps=(gap("paced"), gap("layers")))
+    (found,) = noise.explain(evidence)
+    assert found.startswith(
+        "time_cap: the time cap cut short or left out paced frames of student, layer times of"
+    )
+    assert noise.cut_short(evidence, "paced", "student") == "the time cap left no time for it"
+    assert noise.cut_short(evidence, "paced", "teacher") == ""
+    assert noise.cut_short(evidence) == noise.cut_short(evidence, "fresh", "student") == ""
+
+
+def test_a_process_that_died_beside_latency_is_told_with_what_killed_it():
+    (found,) = noise.explain(replace(measured(), gaps=(gap("sustained", "lost_process", "why"),)))
+    assert found == "lost_process: sustained windows of student are missing: why"
 
 
 def test_a_lost_process_tells_the_rounds_that_were_kept():

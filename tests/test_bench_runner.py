@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,11 +148,40 @@ def test_paced_frames_have_a_time_or_none_each(model):
 
 
 def test_a_sustained_run_tells_one_median_a_window(model):
-    changes = {"idle_seconds": 0.0, "seconds": 0.06, "window_seconds": 0.02}
+    changes = {"idle_seconds": 0.0, "seconds": 0.3, "window_seconds": 0.1}
     events = list(stream(job("sustained", {"a": model}, **changes)))
     windows = [event for event in events if event["event"] == "window"]
     assert 1 <= len(windows) <= 3
     assert all(window["median_ns"] > 0 and window["inferences"] >= 1 for window in windows)
+    assert all(window["seconds"] >= 0.1 for window in windows)  # what it took, not what was planned
+
+
+def test_a_sustained_run_shorter_than_an_inference_still_has_one_in_one_window(model):
+    changes = {"idle_seconds": 0.0, "seconds": 1e-9, "window_seconds": 1e-10}
+    events = list(stream(job("sustained", {"a": model}, **changes)))
+    (window,) = (event for event in events if event["event"] == "window")
+    assert window["inferences"] == 1
+    assert window["median_ns"] <= window["seconds"] * 1e9
+
+
+class Answering:
+    """A stream that notes when it is asked, seconds of the runner's clock."""
+
+    def __init__(self):
+        self.asked = []
+
+    def run(self):
+        self.asked.append(time.perf_counter())
+
+
+def test_no_frame_is_answered_before_it_is_there():
+    stream, period, begun = Answering(), 0.005, time.perf_counter()
+    taken = runner.pace_frames(stream, period, 20)["frames_ns"]
+    answered = [index for index, seconds in enumerate(taken) if seconds is not None]
+    assert len(answered) == len(stream.asked)
+    for index, asked in zip(answered, stream.asked, strict=True):
+        # The first comes a period after the beginning; nanoseconds are cut off.
+        assert asked - begun >= (index + 1) * period - 1e-6
 
 
 def test_the_profile_of_layers_has_each_operator_in_each_run(model):

@@ -6,15 +6,19 @@ from dataclasses import replace
 import pytest
 
 import bench_models
+from compress.errors import RunnerLostError
 from compress.settings import Bench, Run
 from compress.stage import open_stage
-from compress_bench.measure.sweep import settings_to_try
+from compress_bench.measure.bed import Bed, Clock
+from compress_bench.measure.sweep import measure_sweep, seconds_needed, settings_to_try
 from compress_bench.predict import _open
+from compress_bench.profiles import PROFILES
 from compress_bench.recipe import bench
 from compress_bench.statistics import Estimate
 from compress_bench.subjects.bundle import verify_bundle
 from compress_bench.subjects.sessions import settle
 from compress_bench.sweep import Row, choose, keep_settings
+from compress_bench.targets import local
 
 MACHINE = {"machine": "aarch64", "cpu": "Cortex-A76", "cores": 4, "onnxruntime": "1.31.1"}
 TWO_SPINNING = {"intra_op_num_threads": 2, "session.intra_op.allow_spinning": "1"}
@@ -68,6 +72,48 @@ def test_of_openvino_only_threads_are_tried():
     tried = settings_to_try(variant, 4)
     assert [(s.variant.threads, s.spinning) for s in tried] == [(1, False), (2, False), (4, False)]
     assert all(s.variant.session == {} for s in tried)
+
+
+def test_a_sweep_that_the_time_cap_cuts_names_the_cap_that_would_do(tmp_path):
+    settings = Bench(
+        profile="quick", processes=1, sweep=True, layers=False, instructions="off", time_cap=0.1
+    )
+    path = bench_models.write_model(tmp_path / "small.onnx")
+    found = bench([path], settings=settings, run=Run())
+    assert found["sweep"]["recommended"] == {}
+    (note,) = (note for note in found["notes"] if "the sweep" in note)
+    assert int(note.rpartition("give --time-cap ")[2]) >= 10
+
+
+def test_a_setting_that_kills_its_process_is_left_out_and_told(tmp_path):
+    def target(wanted):
+        (model,) = wanted["models"]
+        if model["threads"] == 1:
+            raise RunnerLostError("small: killed by SIGKILL")
+        yield from local.stream(wanted)
+
+    small = replace(
+        bench_models.variant("small"), path=bench_models.write_model(tmp_path / "small.onnx")
+    )
+    profile = replace(PROFILES["quick"], processes=1, rounds=1, warm_up_seconds=0.01)
+    bed = Bed(target=target, threads=1, batch_size=1, seed=0, profile=profile, clock=Clock(60.0))
+    found, cut, (note,) = measure_sweep(bed, [small], 2, None, lambda _: None)
+    assert [(s.variant.threads, s.spinning) for s in found] == [(2, False), (2, True)]
+    assert not cut
+    assert note == "the sweep left out small on 1 thread: small: killed by SIGKILL"
+
+
+def test_the_cap_of_a_sweep_is_what_was_spent_and_twice_its_processes():
+    profile = replace(PROFILES["quick"], processes=3)  # 4 rounds of 5 ms, warm-up 0.2 s
+    bed = Bed(
+        target=local.stream, threads=1, batch_size=1, seed=0, profile=profile, clock=Clock(1.0)
+    )
+    evidence = replace(bench_models.evidence(), cores=1)
+    student = replace(evidence, variants={"student": evidence.variants["student"]})
+    # A start takes 0.152 s, an inference 1.25 ms; spinning threads rest for 50 ms after a block.
+    process = 0.152 + 0.2 + 4 * (5 * 1.25e-3 + 1.25e-3 + 0.05)
+    found = seconds_needed(bed, student, None, 7.0)
+    assert found == pytest.approx(7.0 + 2 * 3 * process, rel=1e-3)
 
 
 # ------------------------------------------------------------------------- what is recommended

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,23 @@ class TestImages:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """What was planned of one variant and is not there, or not all of it.
+
+    Attributes:
+        kind: of measurement: fresh, paced, sustained, layers or counts.
+        variant: whose.
+        flag: time_cap or lost_process.
+        reason: in a sentence, for where the number would stand.
+    """
+
+    kind: str
+    variant: str
+    flag: Literal["time_cap", "lost_process"]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -182,6 +199,7 @@ class Counted:
         joules: per inference, one number a process; empty where there is no counter.
         energy_source: which counter.
         energy_reason: why there is none.
+        lost: how the last process died; empty where it lived.
     """
 
     instructions: tuple[float, ...] = ()
@@ -190,6 +208,7 @@ class Counted:
     joules: tuple[float, ...] = ()
     energy_source: str = ""
     energy_reason: str = ""
+    lost: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,8 +233,9 @@ class Sustained:
     """One variant from idle on without a pause.
 
     Attributes:
-        window_seconds: length of a window.
+        window_seconds: length of a window, as planned.
         medians: seconds of an inference, one a window.
+        lengths: seconds that each window took: one inference at least; empty: as planned.
         celsius: at each window's end; empty where unknown, as the next.
         khz: clock.
         throttled: whether a thermal or power limit bit.
@@ -223,9 +243,15 @@ class Sustained:
 
     window_seconds: float
     medians: tuple[float, ...]
+    lengths: tuple[float, ...] = ()
     celsius: tuple[float, ...] = ()
     khz: tuple[float, ...] = ()
     throttled: bool = False
+
+    @property
+    def ends(self) -> NDArray[np.float64]:
+        """Seconds from idle to each window's end: float64 [windows]."""
+        return np.cumsum(self.lengths or (self.window_seconds,) * len(self.medians))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +272,9 @@ class Evidence:
         paced: per variant, one entry per process; empty without --fps.
         sustained: per variant; empty where the profile has none.
         profiles: per variant, its operators' times; empty where they were not asked for.
-        capped: whether the time cap left out anything that was planned.
+        capped: whether the time cap left out rounds or processes of latency.
+        gaps: what of all else was planned and is not there.
+        asked: which of paced, sustained and profiles the settings wanted.
         sweep: rows and what they recommend, as the report holds them; empty without --sweep.
     """
 
@@ -264,12 +292,18 @@ class Evidence:
     sustained: Mapping[str, Sustained] = field(default_factory=dict)
     profiles: Mapping[str, Profiled] = field(default_factory=dict)
     capped: bool = False
+    gaps: tuple[Gap, ...] = ()
+    asked: frozenset[str] = frozenset()
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def room(self) -> Room:
         """How many threads compute on how many cores."""
         return Room(max(v.threads for v in self.variants.values()), self.cores)
+
+    def gap(self, kind: str, variant: str) -> Gap | None:
+        """What is missing of one kind of measurement of one variant; None where nothing is."""
+        return next((g for g in self.gaps if (g.kind, g.variant) == (kind, variant)), None)
 
     def answered(self, *variants: str) -> bool:
         """Whether there are images, and answers of each of these to them."""

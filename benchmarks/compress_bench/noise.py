@@ -11,6 +11,13 @@ WALL_OVER_CPU = 1.1
 SWITCHES_PER_SECOND = 50
 STOLEN = 0.01  # cores' worth of time
 OTHERS = 0.25
+_PARTS = {
+    "fresh": "fresh processes",
+    "paced": "paced frames",
+    "sustained": "sustained windows",
+    "layers": "layer times",
+    "counts": "counts",
+}
 CLOCK = 0.05  # change of the clock beyond its jitter, and beyond what is called a difference
 
 
@@ -134,13 +141,22 @@ def _not_steady(evidence: Evidence) -> str:
 
 
 def _time_cap(evidence: Evidence) -> str:
-    if not evidence.capped:
+    left = _left_out(evidence, "time_cap")
+    if evidence.capped:
+        rounds, planned = rounds_of(evidence)
+        of_time = "so that no goal on back-to-back times is decided"
+        more = f"; it cut short or left out {left}" if left else ""
+        said = f"the time cap left {rounds} of {planned} rounds, {of_time}{more}"
+    elif left:
+        said = f"the time cap cut short or left out {left}"
+    else:
         return ""
-    rounds, planned = rounds_of(evidence)
-    return (
-        f"the time cap left {rounds} of {planned} rounds, so that no goal on time is decided; "
-        "give a longer --time-cap"
-    )
+    return f"{said}; give a longer --time-cap"
+
+
+def _left_out(evidence: Evidence, flag: str) -> str:
+    found = [f"{_PARTS[gap.kind]} of {gap.variant}" for gap in evidence.gaps if gap.flag == flag]
+    return ", ".join(found)
 
 
 def rounds_of(evidence: Evidence) -> tuple[int, int]:
@@ -151,10 +167,15 @@ def rounds_of(evidence: Evidence) -> tuple[int, int]:
 
 def _lost(evidence: Evidence) -> str:
     lost = [process for process in evidence.latency if process.lost]
-    if not lost:
-        return ""
     kept = sum(len(process.rounds) for process in lost)
-    return f"{len(lost)} of {len(evidence.latency)} processes died; {kept} of their rounds are kept"
+    died = f"{len(lost)} of {len(evidence.latency)} processes died; {kept} of their rounds are kept"
+    said = [died] if lost else []
+    said += [
+        f"{_PARTS[gap.kind]} of {gap.variant} are missing: {gap.reason}"
+        for gap in evidence.gaps
+        if gap.flag == "lost_process"
+    ]
+    return "; ".join(said)
 
 
 # ---------------------------------------------------------------------------- for the verdict
@@ -172,6 +193,15 @@ def throttled(evidence: Evidence) -> str:
     return explanations(evidence).get("throttled", "").split(";")[0]
 
 
-def cut_short(evidence: Evidence) -> str:
-    """Why times do not rest on what was planned, or empty."""
-    return explanations(evidence).get("time_cap", "").split(",")[0]
+def cut_short(evidence: Evidence, measured: str = "latency", variant: str = "") -> str:
+    """Why numbers do not rest on what was planned, or empty.
+
+    Args:
+        evidence: what was measured.
+        measured: latency, or the kind of a gap.
+        variant: whose gap; latency is cut short for all of them.
+    """
+    if measured == "latency":
+        return explanations(evidence).get("time_cap", "").split(",")[0] if evidence.capped else ""
+    gap = evidence.gap(measured, variant)
+    return gap.reason.split(";")[0] if gap is not None and gap.flag == "time_cap" else ""

@@ -39,21 +39,25 @@ _EXAMPLES: dict[Quantity, str] = {
     "count": '"50 k"',
     "energy": '"2 mJ"',
 }
+# Keyboards have either; UNITS have the second.
+_GREEK_MU, _MICRO = "\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}"
 _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*")
 
 
-def parse(written: object, quantity: Quantity, where: str) -> float:
+def parse(written: object, quantity: Quantity, where: str, *, zero: bool = False) -> float:
     """A limit as goals write it, in seconds, bytes or a fraction.
 
     Args:
         written: "5 ms", "200 kB", "90 %", "1 pt", or a plain number where that is clear.
         quantity: what kind of number is expected.
         where: the place to name in an error.
+        zero: whether a limit of zero makes sense.
 
     Raises:
         UsageError: not a number, no unit, an unknown unit, or a value that makes no sense.
     """
     number, unit = _split(written, quantity, where)
+    unit = unit.replace(_GREEK_MU, _MICRO)
     if not unit and quantity in _PLAIN:
         value = number
     elif unit in UNITS[quantity]:
@@ -63,12 +67,13 @@ def parse(written: object, quantity: Quantity, where: str) -> float:
     else:
         hint = did_you_mean(unit, UNITS[quantity]) if unit else f"write {_EXAMPLES[quantity]}"
         raise UsageError(f"{where}: {written!r} has {_unit_found(unit)}; {hint}")
-    if value < 0 or (value == 0 and quantity != "points"):
-        raise UsageError(f"{where}: expected a number above zero, found {written!r}")
+    if value < 0 or (value == 0 and not zero):
+        least = "zero or a number above it" if zero else "a number above zero"
+        raise UsageError(f"{where}: expected {least}, found {written!r}")
     if quantity in ("share", "points") and value > 1:
-        raise UsageError(
-            f"{where}: expected at most 100 %, found {written!r}; write {_EXAMPLES[quantity]}"
-        )
+        plain = quantity == "share" and not unit and number <= 100
+        meant = f'"{number:g} %"' if plain else _EXAMPLES[quantity]
+        raise UsageError(f"{where}: expected at most 100 %, found {written!r}; write {meant}")
     return value
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from compress.artifacts import BUNDLE, header, read_json, write_json
 from compress_bench.measure.sweep import Setting
 from compress_bench.metrics.deadline_misses import share_missed
+from compress_bench.metrics.frame_cpu import seconds_per_frame
 from compress_bench.quantities import show
 from compress_bench.statistics import Estimate, geometric
 from compress_bench.subjects.sessions import SPINNING, THREADS
@@ -27,7 +28,7 @@ class Row:
         spinning: whether idle threads wait in a loop.
         p50: seconds, back to back.
         cpu: CPU seconds an inference, back to back.
-        frame_cpu: CPU seconds a frame at a camera's pace; None without --fps.
+        frame_cpu: CPU seconds an answered frame at a camera's pace; None where there is none.
         missed: share of frames that were; None without --fps.
     """
 
@@ -62,7 +63,7 @@ class Row:
 def read_row(setting: Setting) -> Row:
     """One setting's processes as intervals."""
     frames = setting.paced
-    cpu = [process.cpu_seconds / len(process.missed) for process in frames]
+    cost = seconds_per_frame(frames) if frames else None
     return Row(
         variant=setting.variant.name,
         runtime=setting.variant.runtime,
@@ -70,7 +71,7 @@ def read_row(setting: Setting) -> Row:
         spinning=setting.spinning,
         p50=geometric(setting.medians()),
         cpu=geometric(setting.cpu_seconds()),
-        frame_cpu=geometric(cpu) if frames else None,
+        frame_cpu=None if cost is None or cost.value is None else cost,
         missed=share_missed([process.missed for process in frames]) if frames else None,
     )
 
@@ -101,10 +102,10 @@ def choose(rows: Sequence[Row]) -> Choice:
     Args:
         rows: of one variant, at least one.
     """
-    paced = [row for row in rows if row.missed is not None and row.frame_cpu is not None]
+    paced = [row for row in rows if row.missed is not None]
     if not paced:
         return _fastest(rows)
-    keeping = [row for row in paced if _share(row) <= _MISSES]
+    keeping = [row for row in paced if row.frame_cpu is not None and _share(row) <= _MISSES]
     if not keeping:
         found = _fastest(rows)
         best = min(paced, key=_share)

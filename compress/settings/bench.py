@@ -32,7 +32,7 @@ class Bench:
         baseline: An old report.json; a regression against it fails.
         max_increase: Percent that size and instructions may grow, and points that accuracy may
             drop, against the baseline.
-        time_cap: Seconds for everything; what is cut short is inconclusive.
+        time_cap: Seconds after which nothing more is begun; what is cut short is inconclusive.
     """
 
     reference: str | None = None
@@ -65,8 +65,8 @@ class Bench:
         )
         expect("fps", self.fps, self.fps is None or 0 < self.fps <= 10_000, "above 0, to 10000")
         most = 86_400
-        for name in ("sustained", "time_cap"):
-            value = getattr(self, name)
-            expect(name, value, value is None or 0 < value <= most, "above 0, to 86400 seconds")
+        cap, run = self.time_cap, self.sustained
+        expect("time_cap", cap, cap is None or 0 < cap <= most, "above 0, to 86400 seconds")
+        expect("sustained", run, run is None or 1 <= run <= most, "1 to 86400 seconds")
         share = self.max_increase
         expect("max_increase", share, 0 <= share <= 1000, "a percentage from 0 to 1000")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compress.errors import BenchError
-from compress_bench.evidence import Variant
+from compress.errors import BenchError, RunnerLostError
+from compress_bench.evidence import Gap, Variant
 from compress_bench.profiles import Profile
 
 Event = dict[str, Any]
@@ -22,11 +22,16 @@ class Clock:
 
     def __init__(self, seconds: float) -> None:
         """It runs from here."""
-        self._end = time.monotonic() + seconds
+        self._begun = time.monotonic()
+        self._end = self._begun + seconds
 
     def left(self) -> float:
         """Seconds until the cap, 0 beyond it."""
         return max(0.0, self._end - time.monotonic())
+
+    def spent(self) -> float:
+        """Seconds until now, beyond the cap too."""
+        return time.monotonic() - self._begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +93,22 @@ def model(variant: Variant, name: str | None = None) -> dict[str, Any]:
         "shapes": {name: list(shape) for name, shape in variant.input_shapes.items()},
         "preprocessing": None if spec is None else spec.to_dict(),
     }
+
+
+def cut(kind: str, variant: Variant, done: int, planned: int) -> Gap:
+    """What the time cap left out of processes that were planned."""
+    left = f"{done} of {planned} processes" if done else "no time for it"
+    return Gap(
+        kind=kind,
+        variant=variant.name,
+        flag="time_cap",
+        reason=f"the time cap left {left}; give a longer --time-cap",
+    )
+
+
+def lost(kind: str, variant: Variant, death: RunnerLostError) -> Gap:
+    """What died with its process."""
+    return Gap(kind=kind, variant=variant.name, flag="lost_process", reason=f"{death}; bench again")
 
 
 def not_finite(variant: Variant, given: str) -> BenchError:

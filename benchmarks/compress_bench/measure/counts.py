@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from compress.errors import RunnerLostError
 from compress.settings.bench import Instructions
-from compress_bench.evidence import Counted, Variant
-from compress_bench.measure.bed import Advance, Bed, Clock, Event, job, model
+from compress_bench.evidence import Counted, Gap, Variant
+from compress_bench.measure.bed import Advance, Bed, Clock, Event, cut, job, model
 from compress_bench.targets import valgrind
 
 _LOST = {
@@ -21,8 +21,11 @@ _EMULATED = 2  # processes under valgrind: they agree to parts in a hundred thou
 
 def measure_counts(
     bed: Bed, variants: Sequence[Variant], instructions: Instructions, advance: Advance
-) -> dict[str, Counted]:
+) -> tuple[dict[str, Counted], tuple[Gap, ...]]:
     """Each variant in fresh processes.
+
+    Returns:
+        Counts by variant, and which have fewer than were planned.
 
     Raises:
         BenchError: the runner failed.
@@ -45,8 +48,24 @@ def measure_counts(
             instructions=counted.instructions,
             source=counted.source,
             reason=counted.reason,
+            lost=counted.lost,
         )
-    return found
+    gaps = (_gap(found[variant.name], variant, bed.profile.counting) for variant in variants)
+    return found, tuple(gap for gap in gaps if gap is not None)
+
+
+def _gap(counted: Counted, variant: Variant, planned: int) -> Gap | None:
+    """What is missing where counting began; what cannot be counted at all has its own reason."""
+    emulated = counted.source == "valgrind"
+    instructions = (len(counted.instructions), _EMULATED if emulated else planned)
+    for done, wanted in (instructions, (len(counted.joules), planned)):
+        if 0 < done < wanted and counted.lost:
+            return Gap(
+                kind="counts", variant=variant.name, flag="lost_process", reason=counted.lost
+            )
+        if 0 < done < wanted:
+            return cut("counts", variant, done, wanted)
+    return None
 
 
 def _count(bed: Bed, variant: Variant, instructions: str, processes: int) -> list[Event]:
@@ -80,4 +99,5 @@ def read_counts(events: Sequence[Event]) -> Counted:
         joules=tuple(e["joules"] for e in events if e["joules"] is not None),
         energy_source=max(event["energy_source"] for event in events),
         energy_reason=last["energy_reason"],
+        lost=last["reason"] if last.get("lost") else "",
     )

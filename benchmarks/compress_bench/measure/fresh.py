@@ -3,14 +3,16 @@
 import random
 from collections.abc import Mapping, Sequence
 
-from compress_bench.evidence import FreshProcess, Variant
-from compress_bench.measure.bed import Advance, Bed, Event, job, model, not_finite
+from compress_bench.evidence import FreshProcess, Gap, Variant
+from compress_bench.measure.bed import Advance, Bed, Event, cut, job, model, not_finite
 
 
 def measure_fresh(
     bed: Bed, variants: Sequence[Variant], advance: Advance
-) -> dict[str, tuple[FreshProcess, ...]]:
+) -> tuple[dict[str, tuple[FreshProcess, ...]], tuple[Gap, ...]]:
     """Each variant alone in fresh processes, in an order shuffled anew each time.
+
+    Every variant has one; the time cap may leave out further ones, which are told as gaps.
 
     Raises:
         BenchError: the runner failed, or a variant's output for an image is not finite.
@@ -19,11 +21,18 @@ def measure_fresh(
     found: dict[str, list[FreshProcess]] = {variant.name: [] for variant in variants}
     for _ in range(bed.profile.fresh):
         for variant in order.sample(list(variants), len(variants)):
+            if found[variant.name] and not bed.clock.left():
+                continue
             events = bed.listen(job("memory", bed, [model(variant)]))
             heard = {event["event"]: event for event in events}
             found[variant.name].append(_fresh_process(variant, heard))
             advance(1)
-    return {name: tuple(processes) for name, processes in found.items()}
+    gaps = tuple(
+        cut("fresh", variant, len(found[variant.name]), bed.profile.fresh)
+        for variant in variants
+        if len(found[variant.name]) < bed.profile.fresh
+    )
+    return {name: tuple(processes) for name, processes in found.items()}, gaps
 
 
 def _fresh_process(variant: Variant, events: Mapping[str, Event]) -> FreshProcess:

@@ -2,28 +2,36 @@
 
 from collections.abc import Sequence
 
-from compress_bench.evidence import Sustained, Variant
-from compress_bench.measure.bed import Advance, Bed, job, model, throttled
+from compress.errors import RunnerLostError
+from compress_bench.evidence import Gap, Sustained, Variant
+from compress_bench.measure.bed import Advance, Bed, cut, job, lost, model, throttled
 
 _WINDOWS = 60
 
 
 def measure_sustained(
     bed: Bed, variants: Sequence[Variant], seconds: float, advance: Advance
-) -> dict[str, Sustained]:
+) -> tuple[dict[str, Sustained], tuple[Gap, ...]]:
     """`seconds` of each variant, one after another, each from idle.
 
-    Variants that the time cap leaves no time for are left out.
+    Variants that the time cap leaves no time for are left out, and those whose process dies.
+
+    Returns:
+        Runs by variant, and what is missing of which.
 
     Raises:
         BenchError: the runner failed.
     """
-    found = {}
+    found, gaps = {}, []
     for variant in variants:
         if seconds + bed.profile.idle_seconds > bed.clock.left():
+            gaps.append(cut("sustained", variant, 0, 1))
             continue
-        found[variant.name] = _run_on(bed, variant, seconds, advance)
-    return found
+        try:
+            found[variant.name] = _run_on(bed, variant, seconds, advance)
+        except RunnerLostError as death:
+            gaps.append(lost("sustained", variant, death))
+    return found, tuple(gaps)
 
 
 def _run_on(bed: Bed, variant: Variant, seconds: float, advance: Advance) -> Sustained:
@@ -43,6 +51,7 @@ def _run_on(bed: Bed, variant: Variant, seconds: float, advance: Advance) -> Sus
     return Sustained(
         window_seconds=window,
         medians=tuple(event["median_ns"] * 1e-9 for event in windows),
+        lengths=tuple(event["seconds"] for event in windows),
         celsius=tuple(s["celsius"] for s in states if s["celsius"] is not None),
         khz=tuple(s["khz"] for s in states if s["khz"] is not None),
         throttled=throttled(states),

@@ -10,16 +10,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from compress_bench.evidence import LatencyProcess, PacedProcess, Variant
+from compress.errors import RunnerLostError
+from compress_bench.evidence import Evidence, LatencyProcess, PacedProcess, Variant
 from compress_bench.measure.bed import Advance, Bed, model
 from compress_bench.measure.latency import latency_job, read_process
 from compress_bench.measure.paced import pace
+from compress_bench.noise import rounds_of
+from compress_bench.runner import SPIN_SECONDS
 from compress_bench.subjects.sessions import SPINNING
 
 _LEAST_PROCESSES = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
     """How one variant was run, and what came of it.
 
@@ -67,9 +70,48 @@ def processes_each(bed: Bed) -> int:
     return max(_LEAST_PROCESSES, bed.profile.processes)
 
 
+def seconds_needed(bed: Bed, evidence: Evidence, fps: float | None, spent: float) -> float:
+    """The time cap that would not have cut the sweep short, with room to spare.
+
+    Args:
+        bed: how the sweep is measured.
+        evidence: what starts and inferences took before it.
+        fps: frames a second, or None.
+        spent: seconds before the sweep began; more, if the cap had cut those short too.
+    """
+    done, planned = rounds_of(evidence)
+    total = spent * planned / done if evidence.capped else spent
+    for variant in evidence.variants.values():
+        start = _start(evidence, variant)
+        inference = float(np.median(np.concatenate(evidence.samples(variant.name))))
+        block = max(bed.profile.block_seconds, bed.profile.block_inferences * inference) + inference
+        process = start + bed.profile.warm_up_seconds + bed.profile.rounds * (block + SPIN_SECONDS)
+        if fps is not None:
+            process += start + bed.profile.warm_up_seconds + bed.profile.frames / fps
+        tried = len(settings_to_try(variant, evidence.cores)) * processes_each(bed)
+        total += 2 * process * tried + _left_out(bed, evidence, variant, fps)
+    return total
+
+
+def _left_out(bed: Bed, evidence: Evidence, variant: Variant, fps: float | None) -> float:
+    """Seconds of what the cap left out of this variant before the sweep."""
+    seconds = 0.0
+    if fps is not None and evidence.gap("paced", variant.name):
+        seconds += bed.profile.processes * (
+            bed.profile.frames / fps + 2 * _start(evidence, variant)
+        )
+    if evidence.gap("sustained", variant.name):
+        seconds += (bed.profile.sustained_seconds or 0.0) + bed.profile.idle_seconds
+    return seconds
+
+
+def _start(evidence: Evidence, variant: Variant) -> float:
+    return float(np.median([p.total_seconds for p in evidence.fresh[variant.name]]))
+
+
 def measure_sweep(
     bed: Bed, variants: Sequence[Variant], cores: int, fps: float | None, advance: Advance
-) -> tuple[list[Setting], bool]:
+) -> tuple[list[Setting], bool, tuple[str, ...]]:
     """Measure every setting of every variant, in an order shuffled anew for each process.
 
     Args:
@@ -80,11 +122,13 @@ def measure_sweep(
         advance: told of each process.
 
     Returns:
-        The settings with at least one process, and whether the time cap cut any short.
+        The settings with at least one process, whether the time cap cut any short, and a note on
+        each setting that killed its process: those are left out.
 
     Raises:
         BenchError: the runner failed; names the variant.
     """
+    deaths: list[str] = []
     settings = [s for variant in variants for s in settings_to_try(variant, cores)]
     order = random.Random(bed.seed)  # noqa: S311
     plan = [
@@ -92,14 +136,25 @@ def measure_sweep(
         for index in range(processes_each(bed))
         for setting in order.sample(settings, len(settings))
     ]
-    cut = False
+    cut, alive = False, list(settings)
     for done, (index, setting) in enumerate(plan):
         if not bed.clock.left():
             cut = True
             break
-        cut |= _measure(bed, setting, fps, index, len(plan) - done)
+        if setting in alive:
+            try:
+                cut |= _measure(bed, setting, fps, index, len(plan) - done)
+            except RunnerLostError as death:
+                alive.remove(setting)
+                deaths.append(f"the sweep left out {_words(setting)}: {death}")
         advance(1)
-    return [setting for setting in settings if setting.latency], cut
+    return [setting for setting in alive if setting.latency], cut, tuple(deaths)
+
+
+def _words(setting: Setting) -> str:
+    spinning = ", spinning" if setting.spinning else ""
+    threads = setting.variant.threads
+    return f"{setting.variant.name} on {threads} thread{'s' if threads > 1 else ''}{spinning}"
 
 
 def _measure(bed: Bed, setting: Setting, fps: float | None, index: int, left: int) -> bool:

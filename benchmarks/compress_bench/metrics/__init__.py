@@ -30,6 +30,7 @@ class GoalForm:
         compares: bounds that compare with another variant and take `vs`.
         needs_images: whether it can only be measured with images.
         timed: whether it is sampled time, which other work lengthens and a time cap cuts short.
+        measured: by which measurement: latency, or the kind of a gap in the evidence.
     """
 
     bounds: Mapping[Bound, Quantity]
@@ -37,6 +38,7 @@ class GoalForm:
     compares: tuple[Bound, ...] = ()
     needs_images: bool = False
     timed: bool = False
+    measured: str = "latency"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,9 +93,17 @@ def calibration_error(
 
 
 def _standard_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Of a bin's gap: what it shows, or what its confidence lets expect, whichever is more."""
+    """Of a bin's gap: the most of what it shows, what its confidence lets expect, and a floor.
+
+    Of n images that are all right with a confidence of 1 the first two are 0. The floor is the
+    variance of such a bin with two right and two wrong images more.
+
+    Source: Agresti & Coull, Approximate is better than "exact", Am. Statist. 52 (1998).
+    """
     expected = float((confidence * (1 - confidence)).mean())
-    return math.sqrt(max(float(np.var(confidence - right)), expected) / len(right))
+    wrong = 2 / (len(right) + 4)
+    variance = max(float(np.var(confidence - right)), expected, wrong * (1 - wrong))
+    return math.sqrt(variance / len(right))
 
 
 def _overall_gap(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

@@ -6,11 +6,12 @@ import numpy as np
 
 from compress_bench.evidence import Evidence, FreshProcess
 from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics.memory import of_fresh_processes
 from compress_bench.quantities import show
 from compress_bench.remedies.expectations import another_variant, sentences
 from compress_bench.statistics import Estimate
 
-GOAL = GoalForm(bounds={"max": "time"}, timed=True)
+GOAL = GoalForm(bounds={"max": "time"}, timed=True, measured="fresh")
 
 PHASES = (
     "python_seconds",
@@ -65,9 +66,9 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 
 def _total(evidence: Evidence, variant: str) -> Estimate:
-    """The median process, bounded by the fastest and the slowest."""
+    """Geometric mean of the processes, with t on their logs."""
     totals = [process.total_seconds for process in evidence.fresh[variant]]
-    return Estimate(float(np.median(totals)), min(totals), max(totals), 1.0)
+    return of_fresh_processes(evidence, variant, totals)
 
 
 def _median(processes: tuple[FreshProcess, ...], name: str) -> float | None:

@@ -27,9 +27,11 @@ def _listed(parts: Sequence[Row] | Sequence[Island]) -> list[dict[str, Any]]:
 
 def why_not(evidence: Evidence, variant: str) -> str:
     """Why a variant has no profile."""
-    runtime = evidence.variants[variant].runtime
+    runtime, gap = evidence.variants[variant].runtime, evidence.gap("layers", variant)
+    if gap is not None:
+        return gap.reason
     if runtime != "onnxruntime":
         return f"{runtime} is not profiled; onnxruntime is"
-    if not evidence.profiles:
+    if not evidence.profiles and "profiles" not in evidence.asked:
         return "layers were not timed; leave --no-layers out"
     return "it could not be profiled, or the time cap left no time for it"

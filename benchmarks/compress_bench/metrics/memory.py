@@ -1,5 +1,7 @@
 """Memory that belongs to the model: peak above what Python and the libraries take."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,14 @@ from compress_bench.metrics import Goal, GoalForm
 from compress_bench.quantities import show
 from compress_bench.remedies.expectations import another_variant, sentences, smaller_side
 from compress_bench.remedies.partners import is_int8, quantised
-from compress_bench.statistics import Estimate, missing
+from compress_bench.statistics import INTERVAL_PROCESSES, Estimate, geometric, missing
 
-GOAL = GoalForm(bounds={"max": "size"})
+GOAL = GoalForm(bounds={"max": "size"}, measured="fresh")
 
+_TOO_FEW = (
+    f"an interval takes at least {INTERVAL_PROCESSES} fresh processes, found {{}}; "
+    "give --profile standard"
+)
 _FIELDS = ("baseline_bytes", "peak_bytes", "model_bytes", "pss_bytes", "private_dirty_bytes")
 
 
@@ -23,12 +29,23 @@ def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
 
 
 def estimate(evidence: Evidence, goal: Goal) -> Estimate:
-    """The model's share, bounded by the smallest and the largest process."""
+    """The model's share: geometric mean of the processes, with t on their logs."""
     found = [process.model_bytes for process in evidence.fresh[goal.variant]]
     known = [value for value in found if value is not None]
     if len(known) < len(found):
         return missing("this system does not tell how much memory a process takes at its peak")
-    return Estimate(float(np.median(known)), min(known), max(known), 1.0)
+    # A model that adds nothing at the peak has no logarithm; a byte is as good as nothing.
+    return of_fresh_processes(evidence, goal.variant, [float(max(value, 1)) for value in known])
+
+
+def of_fresh_processes(evidence: Evidence, variant: str, values: Sequence[float]) -> Estimate:
+    """Of one positive value per fresh process; without bounds where there are too few."""
+    found, gap = geometric(values), evidence.gap("fresh", variant)
+    if gap is not None:
+        return replace(found, low=None, high=None, reason=gap.reason)
+    if len(values) < INTERVAL_PROCESSES:
+        return replace(found, reason=_TOO_FEW.format(len(values)))
+    return found
 
 
 def remedy(goal: Goal, evidence: Evidence) -> str:

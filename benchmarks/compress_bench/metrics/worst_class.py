@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from compress.intervals import wilson
+from compress.intervals import CONFIDENCE, wilson
 from compress_bench.evidence import Evidence
 from compress_bench.metrics import Goal, GoalForm
 from compress_bench.remedies.blame import ROUNDING, float32_verdict
 from compress_bench.remedies.expectations import sentences
-from compress_bench.statistics import Estimate, from_interval
+from compress_bench.statistics import Estimate
 
 GOAL = GoalForm(bounds={"min": "share"}, needs_images=True)
 
@@ -24,7 +24,7 @@ def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
 
 
 def estimate(evidence: Evidence, goal: Goal) -> Estimate:
-    """Accuracy of the worst class."""
+    """Accuracy of the class that is in truth the worst."""
     return _worst(evidence, goal.variant)[1]
 
 
@@ -47,10 +47,21 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 
 def _worst(evidence: Evidence, variant: str) -> tuple[int, Estimate]:
+    """The class with the least accuracy here, and bounds for the least of all classes.
+
+    The worst class was picked by its answers, so that its own interval would be too low. Each
+    class has Wilson's interval at a level at which all of them hold together with the wanted
+    confidence (Bonferroni); then the least accuracy is between the least lower bound and the
+    least upper one.
+    """
     assert evidence.images is not None
     labels, right = evidence.images.labels, evidence.right(variant)
     present = np.unique(labels)
-    accuracies = [right[labels == label].mean() for label in present]
-    worst = int(present[int(np.argmin(accuracies))])
-    of_class = right[labels == worst]
-    return worst, from_interval(wilson(int(of_class.sum()), len(of_class)))
+    level = 1 - (1 - CONFIDENCE) / len(present)
+    classes = [right[labels == label] for label in present]
+    found = [wilson(int(answers.sum()), len(answers), level) for answers in classes]
+    value, low, high = (
+        min(getattr(interval, side) for interval in found) for side in ("value", "low", "high")
+    )
+    worst = next(i for i, interval in enumerate(found) if interval.value == value)
+    return int(present[worst]), Estimate(value, low, high)

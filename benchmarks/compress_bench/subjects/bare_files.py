@@ -138,6 +138,17 @@ def _bare_preprocessing(
     return Preprocessing(size=(size[0], size[1]), channels=shape[place])
 
 
+def open_data(run: Run, progress: Progress) -> Dataset:
+    """The data set that `--data` names.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
+    from compress.data.open import open_dataset
+
+    return open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+
+
 def images_from_data(
     run: Run, variants: Sequence[Variant], described: Described, folder: Path, progress: Progress
 ) -> tuple[TestImages, tuple[str, ...]]:
@@ -156,9 +167,7 @@ def images_from_data(
     Raises:
         DataError: the data cannot be opened or has no test images.
     """
-    from compress.data.open import open_dataset
-
-    dataset: Dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
+    dataset = open_data(run, progress)
     if len(dataset.test) == 0:
         raise DataError(f"{run.data}: expected test images, found none; give another --data")
     specs = [v.preprocessing for v in variants if v.preprocessing is not None]

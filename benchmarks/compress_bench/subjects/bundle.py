@@ -123,8 +123,15 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
         images=images,
         history=bundle.get("history", {}),
         swept=bundle.get("sweep", {}),
-        notes=tuple(bundle.get("advice", ())),
+        notes=_advice(bundle),
     )
+
+
+def _advice(bundle: dict[str, Any]) -> tuple[str, ...]:
+    """What export advised, as its words: its times are of then, and maybe of another machine."""
+    made = str(bundle.get("created_utc") or "").replace("T", " ")[:16]
+    when = f" on {made} UTC" if made else ""
+    return tuple(f"compress export said{when}: {said}" for said in bundle.get("advice", ()))
 
 
 def verify_bundle(folder: Path, remedy: str = REMEDY) -> None:

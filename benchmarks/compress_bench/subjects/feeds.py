@@ -76,7 +76,7 @@ def _written(shape: Sequence[Any]) -> str:
 def choose_shapes(
     variant: Variant, model: Mapping[str, Any], given: Mapping[str, Shape], batch_size: int
 ) -> dict[str, Shape]:
-    """The shape that each input of one inference has, by name.
+    """The shape that each input of one inference has, by name; none where a file takes none.
 
     Args:
         variant: its preprocessing decides the sizes of an image.
@@ -160,6 +160,8 @@ def _check_first(shape: Sequence[Any], name: str, given: Shape, batch_size: int)
 
 def _check_batch(name: str, shape: Sequence[Any], batch_size: int) -> None:
     """The first input's batch decides how many images an inference has."""
+    if 0 in shape[:1]:
+        raise BenchError(f"{name}: its batch is fixed at 0, so that there is nothing to measure")
     if _has_batch(shape) and isinstance(shape[0], int) and shape[0] != batch_size:
         raise BenchError(
             f"{name}: its batch is fixed at {shape[0]}, found batch size {batch_size}; export "
@@ -177,6 +179,8 @@ def say_what_is_fed(variant: Variant, model: Mapping[str, Any]) -> list[str]:
     values = model["inputs"]
     if variant.preprocessing is not None and len(values) == 1:
         return []
+    if not values:
+        return [f"{variant.name}: it has no input, so that every inference is the same"]
     said = []
     for value in values:
         shape = variant.input_shapes[value["name"]]

@@ -18,7 +18,7 @@ from compress_bench.measure.files import inspect
 from compress_bench.metrics import Goal, load_metric
 from compress_bench.runtimes import check_runtimes, expand_variants, runtime_files
 from compress_bench.subjects import bundle
-from compress_bench.subjects.bare_files import check_files, images_from_data, open_files
+from compress_bench.subjects.bare_files import check_files, images_from_data, open_data, open_files
 from compress_bench.subjects.feeds import (
     check_input_shapes,
     choose_shapes,
@@ -28,6 +28,8 @@ from compress_bench.subjects.feeds import (
 from compress_bench.subjects.sessions import settle
 from compress_bench.targets import local
 from compress_bench.verdict.goals import check_goals
+
+_THREADS_A_CORE = 4
 
 
 def open_subjects(
@@ -66,6 +68,7 @@ def open_subjects(
     raw, described = inspect(local.stream, files, runtime_files(runtimes))
     machine = describe_machine(raw)
     refuse_emulation(machine)
+    _check_threads(run.threads, machine["cores"])
     check_input_shapes(given, described)
     if folder is not None:
         found = bundle.open_bundle(folder, described, settings.reference)
@@ -86,6 +89,15 @@ def open_subjects(
     found = replace(found, variants=variants, notes=(*found.notes, *notes))
     found = _with_images(found, described, run, scratch, progress)
     return replace(found, variants=expanded), machine
+
+
+def _check_threads(threads: int | None, cores: int) -> None:
+    """Refuse threads far beyond the cores: they take memory and minutes, and tell nothing."""
+    if threads is not None and threads > _THREADS_A_CORE * cores:
+        raise UsageError(
+            f"--threads {threads}: expected at most {_THREADS_A_CORE * cores}, as this machine "
+            f"has {cores} cores; give --threads {cores} or fewer"
+        )
 
 
 def _other_machine(
@@ -136,6 +148,7 @@ def _with_images(
     notes = tuple(f"{v.name}: no accuracy: {v.no_answers}" for v in found.variants if v.no_answers)
     answering = [variant for variant in found.variants if not variant.no_answers]
     if not answering:
+        open_data(run, progress)  # a --data that cannot be is refused all the same
         return replace(found, notes=(*found.notes, *notes))
     images, said = images_from_data(run, answering, described, scratch, progress)
     for variant in answering:

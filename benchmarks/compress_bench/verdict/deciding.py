@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compress.intervals import t_quantile
 from compress_bench import noise
 from compress_bench.answers import Answers
-from compress_bench.evidence import Evidence
+from compress_bench.evidence import Counted, Evidence
 from compress_bench.metrics import Goal, load_metric
 from compress_bench.quantities import show
 from compress_bench.statistics import FLOORS, INTERVAL_PROCESSES, MARGIN, Estimate
@@ -22,6 +22,8 @@ from compress_bench.verdict.limits import within
 
 MOST_IMAGES = 1_000_000  # beyond these numbers the user had better move the limit
 MOST_PROCESSES = 100
+_FAR = 3.0  # a busy machine seldom makes a time so many times longer
+_STRICT = 7  # fresh processes of the strictest profile
 
 
 def what_decides(goal: Goal, found: Estimate, evidence: Evidence) -> str:
@@ -34,15 +36,25 @@ def what_decides(goal: Goal, found: Estimate, evidence: Evidence) -> str:
     """
     form = load_metric(goal.metric).GOAL
     assert form is not None
-    if form.timed and noise.cut_short(evidence):
-        return _more_time(evidence)
-    if found.value is None:
-        return _more_samples(goal, evidence) or f"measure it: {found.reason}"
-    if form.needs_images:
+    if form.needs_images and found.value is not None:
         return _more_images(goal, found, evidence)
+    if form.timed and form.measured in ("latency", "paced") and _planned_too_few(evidence):
+        return f"give --processes {INTERVAL_PROCESSES}: an interval takes as many"
+    is_measured = form.timed or form.measured != "latency"
+    if is_measured and noise.cut_short(evidence, form.measured, goal.variant):
+        return _more_time(evidence, form.measured)
+    if found.value is None:
+        advice = found.reason.rpartition("; ")[2]  # a reason that knows any ends with it
+        return _more_samples(goal, evidence) or advice
     if found.confidence == 1.0:
         return _more_room(goal, found)
     return _more_runs(goal, found, evidence)
+
+
+def _planned_too_few(evidence: Evidence) -> bool:
+    """Whether the user asked for fewer processes than an interval takes."""
+    planned = evidence.planned[0] or len(evidence.latency)
+    return planned < INTERVAL_PROCESSES
 
 
 def images_needed(have: int, is_decided: Callable[[int], bool]) -> int | None:
@@ -140,26 +152,31 @@ def _more_runs(goal: Goal, found: Estimate, evidence: Evidence) -> str:
     assert form is not None and found.value is not None
     if form.timed and goal.bound in form.compares and _within_margin(goal, found):
         return _nothing_decides(found.value)
+    starts = len(evidence.fresh[goal.variant])
+    if form.measured == "fresh" and starts < INTERVAL_PROCESSES:
+        return _more_starts(goal, starts)
     if form.timed and noise.upper_bounds(evidence):
         return _quiet_machine(goal, found)
-    if goal.metric == "sustained":
-        return _longer_run(goal, found, evidence)
-    if goal.metric in ("instructions", "energy"):
-        more = "give --profile strict, which counts in more processes"
-        return f"{more}, or move the limit, {goal.written}"
-    return _more_processes(goal, found, _processes(goal, evidence))
+    more = {
+        "sustained": lambda: _longer_run(goal, evidence),
+        "fresh": lambda: _more_starts(goal, starts),
+        "counts": lambda: _more_counts(goal, evidence),
+    }
+    processes = _processes(goal, evidence)
+    return more.get(form.measured, lambda: _more_processes(goal, found, processes))()
 
 
 def _processes(goal: Goal, evidence: Evidence) -> int:
     """Those that the estimate rests on."""
-    if goal.metric in ("deadline_misses", "frame_latency", "frame_cpu"):
+    form = load_metric(goal.metric).GOAL
+    if form is not None and form.measured == "paced":
         return len(evidence.paced.get(goal.variant, ()))
     return len(evidence.latency)
 
 
 def _more_processes(goal: Goal, found: Estimate, have: int) -> str:
-    if have < INTERVAL_PROCESSES:
-        return f"give --processes {INTERVAL_PROCESSES}: an interval takes as many"
+    if have < INTERVAL_PROCESSES:  # more were planned
+        return f"{have} processes are left of those planned: give the command again"
     needed = processes_needed(goal, found, have)
     if needed is None:
         return (
@@ -172,18 +189,33 @@ def _more_processes(goal: Goal, found: Estimate, have: int) -> str:
     )
 
 
-def _longer_run(goal: Goal, found: Estimate, evidence: Evidence) -> str:
-    """Windows of one run are to its median what images are to accuracy."""
-    run = evidence.sustained[goal.variant]
-    seconds = run.window_seconds * len(run.medians)
-    widths = _widths(goal, found)
-    if widths is None or widths[1] == 0:
-        return f"give --sustained {2 * seconds:.0f}, or move the limit, {goal.written}"
-    longer = seconds * (widths[0] / widths[1]) ** 2
-    return (
-        f"give --sustained {math.ceil(longer)} in place of {seconds:.0f} seconds: that would "
-        f"decide if the value stays, and the goal would be {_outcome(goal, found)}"
+def _longer_run(goal: Goal, evidence: Evidence) -> str:
+    """A run with too few windows: of a file that takes long."""
+    seconds = math.ceil(float(evidence.sustained[goal.variant].ends[-1]))
+    return f"give --sustained {4 * seconds} in place of {seconds} seconds, for more windows"
+
+
+def _more_counts(goal: Goal, evidence: Evidence) -> str:
+    """Counting processes, too, are as many as the profile says."""
+    counted = evidence.counted.get(goal.variant, Counted())
+    have = len(counted.joules if goal.metric == "energy" else counted.instructions)
+    if have < INTERVAL_PROCESSES:
+        return (
+            f"give --profile standard: an interval takes {INTERVAL_PROCESSES} processes that "
+            f"count, found {have}"
+        )
+    stricter = (
+        "give --profile strict, which counts in more processes, or " if have < _STRICT else ""
     )
+    return f"{stricter}move the limit, {goal.written}"
+
+
+def _more_starts(goal: Goal, have: int) -> str:
+    """Fresh processes are as many as the profile says, whatever --processes is."""
+    if have < INTERVAL_PROCESSES:
+        return f"give --profile standard: an interval takes {INTERVAL_PROCESSES} fresh processes"
+    stricter = "give --profile strict, which starts more processes, " if have < _STRICT else ""
+    return f"{stricter or 'measure on a quieter machine, '}or move the limit, {goal.written}"
 
 
 def _outcome(goal: Goal, found: Estimate) -> str:
@@ -192,9 +224,9 @@ def _outcome(goal: Goal, found: Estimate) -> str:
     return "met" if kept else "missed"
 
 
-def _more_time(evidence: Evidence) -> str:
+def _more_time(evidence: Evidence, measured: str) -> str:
     done, planned = noise.rounds_of(evidence)
-    if done >= planned or not done:
+    if measured != "latency" or done >= planned or not done:
         return "give a longer --time-cap"
     return f"give a longer --time-cap: all rounds take about {planned / done:.1f} times as long"
 
@@ -205,8 +237,9 @@ def _more_samples(goal: Goal, evidence: Evidence) -> str:
         return ""
     floor = FLOORS[int(goal.detail.removeprefix("p"))]
     each = sum(map(len, evidence.samples(goal.variant))) / len(evidence.latency)
+    needed = max(INTERVAL_PROCESSES, math.ceil(floor / each))
     return (
-        f"give --processes {math.ceil(floor / each)}: each brings about {each:.0f} of the {floor} "
+        f"give --processes {needed}: each brings about {each:.0f} of the {floor} "
         "samples that are needed; or --profile strict"
     )
 
@@ -215,9 +248,12 @@ def _more_room(goal: Goal, found: Estimate) -> str:
     form = load_metric(goal.metric).GOAL
     assert form is not None and found.low is not None and found.high is not None
     quantity = form.bounds[goal.bound]
+    parts = "windows" if goal.metric == "sustained" else "processes"
+    low, high = show(found.low, quantity), show(found.high, quantity)
+    between = f"from {low} to {high}" if low != high else f"all of them {low} in the digits shown"
     return (
-        f"processes differ, from {show(found.low, quantity)} to {show(found.high, quantity)}, and "
-        "the limit lies between them: a limit beyond both decides, more processes do not"
+        f"{parts} differ, {between}, and the limit lies between them: a limit beyond both decides, "
+        f"more {parts} do not"
     )
 
 
@@ -239,5 +275,9 @@ def _quiet_machine(goal: Goal, found: Estimate) -> str:
     quiet = "close other programs, or measure where no others run"
     if _outcome(goal, found) == "met":
         return f"{quiet}: the value keeps the limit, its bounds do not yet"
+    if not 1 / _FAR < goal.limit / found.value < _FAR:
+        return (
+            f"{quiet}; the value is far from the limit, {goal.written}, so that may not be enough"
+        )
     change = 100 * (goal.limit / found.value - 1)
     return f"{quiet}: the goal is met if that changes the value by {change:+.0f} %"

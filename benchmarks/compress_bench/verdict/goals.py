@@ -77,12 +77,19 @@ def _parse_metric(variant: str, name: str, limits: Any, where: str) -> list[Goal
             metric=metric,
             detail=detail,
             bound=cast(Bound, key),
-            limit=parse(written, form.bounds[cast(Bound, key)], f"{where}: {key}"),
+            limit=_limit(written, form, cast(Bound, key), f"{where}: {key}"),
             written=str(written),
             vs=vs if key in form.compares else "",
         )
         for key, written in fields.items()
     ]
+
+
+def _limit(written: object, form: GoalForm, bound: Bound, where: str) -> float:
+    """In seconds, bytes or a fraction; nothing lost, flipped or missed can be asked for."""
+    quantity = form.bounds[bound]
+    zero = quantity == "points" or (quantity == "share" and bound == "max")
+    return parse(written, quantity, where, zero=zero)
 
 
 def _find_form(name: str, where: str) -> GoalForm:
@@ -92,6 +99,8 @@ def _find_form(name: str, where: str) -> GoalForm:
     form = forms.get(metric)
     if form is not None and (detail in form.details if form.details else not dot):
         return form
+    if form is not None and form.details and not dot:
+        raise UsageError(f'{where}: unknown metric; did you mean "{metric}.{form.details[0]}"?')
     known = [n for m, f in forms.items() if f for n in ([f"{m}.{d}" for d in f.details] or [m])]
     raise UsageError(f"{where}: unknown metric; {did_you_mean(name, known)}")
 

@@ -77,12 +77,13 @@ def entry(
 
 def rule(goal: Goal, found: Estimate, evidence: Evidence) -> Ruling:
     """Pass if the whole interval keeps the limit, fail if none of it does; less what noise did."""
-    status = within(goal.bound, goal.limit, found)
-    if not _form(goal).timed:
-        return Ruling(status)
-    cut, bounds = noise.cut_short(evidence), noise.upper_bounds(evidence)
+    status, measured = within(goal.bound, goal.limit, found), _form(goal).measured
+    if not _form(goal).timed or found.value is None:
+        return Ruling(status)  # what is missing has its own reason
+    cut = noise.cut_short(evidence, measured, goal.variant)
+    bounds = noise.upper_bounds(evidence)
     if cut:
-        return Ruling("inconclusive", cut)
+        return Ruling("inconclusive", "" if cut in found.reason else cut)
     if status == "inconclusive":
         return Ruling(status, bounds)
     # A comparison is paired, and its bounds know what the machine cannot tell.
@@ -131,10 +132,13 @@ def _measured(goal: Goal, found: Estimate) -> str:
     value = show(found.value, quantity)
     if found.low is None or found.high is None or found.low == found.high:
         return value
-    between = f"{show(found.low, quantity)} to {show(found.high, quantity)}"
-    return f"{value} ({between}{_kind(found)})"
+    low, high = show(found.low, quantity), show(found.high, quantity)
+    between = f"{low} to {high}" if low != high else "in all digits shown,"
+    return f"{value} ({between}{_kind(goal, found)})"
 
 
-def _kind(found: Estimate) -> str:
-    # Memory's bounds are what was seen, not what is inferred.
-    return " over all processes" if found.confidence == 1.0 else f" at {found.confidence * 100:g} %"
+def _kind(goal: Goal, found: Estimate) -> str:
+    # Some bounds are what was seen, not what is inferred.
+    if found.confidence == 1.0:
+        return f" over all {'windows' if goal.metric == 'sustained' else 'processes'}"
+    return f" at {found.confidence * 100:g} %"
