@@ -12,7 +12,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -48,13 +48,37 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)  # mkstemp's 0600 would hide a bundle from the board's user
         temporary.replace(path)
     except OSError as error:
-        raise ArtifactError(
-            f"{path}: cannot be written ({error.strerror or error}); {_advice(error)}, "
-            "then give the command again"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Write a file into a folder, made for it where it is missing, and take both away again.
+
+    Raises:
+        ArtifactError: that cannot be done.
+    """
+    made: list[Path] = []
+    try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(prefix=".writing-", dir=folder) as file:
+            file.write(b"?")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        for path in made:
+            with suppress(OSError):  # never made, or somebody uses it already
+                path.rmdir()
+
+
+def _unwritable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(
+        f"{path}: cannot be written ({error.strerror or error}); {_advice(error)}, "
+        "then give the command again"
+    )
 
 
 def _advice(error: OSError) -> str:

@@ -1,5 +1,7 @@
 """The command line itself: fast, quiet when piped, and clear about its own faults."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -106,3 +108,31 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path):
     script = f"{sys.executable} -m compress --help | head -c 1"
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in result.stderr
+
+
+def test_an_interrupted_bench_does_not_claim_that_anything_is_kept(tmp_path):
+    goals = tmp_path / "goals.toml"
+    os.mkfifo(goals)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "compress", "bench", "any.onnx", "--goals", str(goals)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    with goals.open("w"):  # waits until bench reads it
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert said == "compress: interrupted while measuring; no report was written\n"
+    assert process.returncode == 130
+
+
+def test_bench_finds_before_measuring_that_its_report_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    assert main(["bench", "none.onnx", "-o", str(tmp_path / "file" / "out")]) != 0
+    assert "out: cannot be written" in capsys.readouterr().err
+
+
+def test_bench_looks_at_its_own_folder_before_measuring_too(tmp_path, capsys):
+    (tmp_path / "report").write_text("no folder")
+    assert main(["bench", str(tmp_path)]) != 0
+    assert "report: expected a folder for the report" in capsys.readouterr().err

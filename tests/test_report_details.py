@@ -125,3 +125,30 @@ def test_the_sweep_marks_the_recommended_setting():
     table = sweep_table(full_report())
     advised = [(row.name, row.detail) for row in table.rows if not row.cells[-1].empty]
     assert advised == [("teacher", "2 threads, not spinning"), ("student_int8", "1 thread")]
+
+
+def test_the_fastest_and_slowest_of_a_run_are_not_called_an_interval():
+    report = full_report()
+    for fields in report["variants"].values():
+        fields["sustained"]["ratio"]["confidence"] = 1.0
+    assert "no intervals" in tables(report)["sustained"].caption[0]
+    assert tables(full_report())["sustained"].caption == ()
+
+
+def test_what_the_brackets_of_a_start_hold_is_said():
+    report = full_report()
+    assert "the fastest and the slowest process" in tables(report)["start"].caption[0]
+    for fields in report["variants"].values():
+        fields["cold_start"]["total_seconds"]["confidence"] = 0.95
+    assert tables(report)["start"].caption[0].endswith("Brackets hold 95 % intervals.")
+
+
+def test_a_start_of_few_processes_says_why_it_has_no_interval():
+    report = full_report()
+    few = {"value": 0.1, "low": None, "high": None, "confidence": 0.95, "reason": "too few"}
+    for fields in report["variants"].values():
+        fields["cold_start"]["total_seconds"] = few
+    assert tables(report)["start"].caption == (
+        "Medians over fresh processes.",
+        "No interval of time until the first answer: too few.",
+    )

@@ -6,7 +6,8 @@ import pytest
 from compress.errors import ArtifactError, MissingExtraError
 from compress.progress import Progress
 from compress_bench.report import load_report, render_html, write_report
-from report_sample import build_report
+from compress_bench.report.files import check_report_folder
+from report_sample import build_report, changed
 
 
 class Listener(Progress):
@@ -62,6 +63,36 @@ def test_another_json_is_refused(tmp_path):
     path.write_text(json.dumps({"schema": 1, "kind": "bundle"}))
     with pytest.raises(ArtifactError, match="expected a report, found bundle"):
         load_report(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "said"),
+    [
+        (None, ["settings"], "settings: expected fields, found nothing"),
+        ([], ["variants"], "variants: expected fields, found a list"),
+        ("x", ["variants", "teacher"], "variants.teacher: expected fields, found text"),
+        (
+            "8 GB",
+            ["machine", "memory_bytes"],
+            "machine.memory_bytes: expected a number, found text",
+        ),
+    ],
+)
+def test_a_damaged_report_is_refused_by_the_field(tmp_path, value, path, said):
+    (tmp_path / "report.json").write_text(json.dumps(changed(build_report(), value, *path)))
+    with pytest.raises(ArtifactError, match=f"report.json: {said}; measure again"):
+        load_report(tmp_path)
+
+
+def test_a_folder_where_nothing_can_be_written_is_found_before_and_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ArtifactError, match=r"out: cannot be written .* choose another place"):
+        check_report_folder(tmp_path / "file" / "out")
+
+
+def test_looking_at_a_folder_leaves_nothing_behind(tmp_path):
+    check_report_folder(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_replaces_an_earlier_one(tmp_path):

@@ -102,6 +102,25 @@ def test_a_sustained_run_gives_both_times_and_their_ratio():
     assert said.endswith("1.29 times as long (1.27 to 1.31).")
 
 
+def test_bounds_of_a_sustained_run_are_said_to_be_of_its_windows():
+    report = full_report()
+    report["variants"]["student_int8"]["sustained"]["ratio"]["confidence"] = 1.0
+    assert " ".join(sustained(report)).endswith("(1.27 to 1.31 over all windows).")
+
+
+def test_what_was_only_planned_is_not_said_to_be_measured():
+    report = build_report()
+    report["settings"]["fps"] = 30.0
+    samples = [[0.001], [0.001], [0.001]]
+    for fields in report["variants"].values():
+        fields["samples_seconds"] = samples
+    report["environment"] = [{"process": p, "round": r} for p, n in enumerate((10, 10, 4)) for r in
+                             range(n)]  # fmt: skip
+    said = " ".join(caption(report))
+    assert "3 of 5 fresh processes, 4 to 10 of 10 rounds." in said
+    assert "paced" not in said
+
+
 def test_recommended_settings_come_with_their_reason():
     said = " ".join(all_sentences(full_report()))
     assert "Recommended session settings: teacher 2 threads, not spinning (38 % faster" in said

@@ -32,6 +32,15 @@ def test_markup_in_names_is_escaped():
     )
 
 
+def test_a_reference_with_a_bar_does_not_add_a_column():
+    report = build_report()
+    report["variants"]["res|net\nb"] = report["variants"].pop("teacher")
+    report["settings"]["reference"] = "res|net\nb"
+    lines = table_of(render_markdown(report))
+    assert r"Drop against res\|net b" in lines[0]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {10}
+
+
 def test_a_name_with_a_bar_does_not_add_a_cell():
     report = changed(build_report(), "res|net", "variants", "teacher", "network")
     lines = table_of(render_markdown(report))

@@ -6,6 +6,7 @@ import pytest
 
 from compress_bench.report.canvas import drawing_style, to_svg
 from compress_bench.report.figures import load_figure
+from compress_bench.report.figures.sustained import courses_of
 from compress_bench.report.format import Estimate
 from compress_bench.report.legend import Entry, legend_height
 from compress_bench.report.panels import Layout, Line, Mark, Panel, draw_panels
@@ -97,7 +98,15 @@ def test_a_cold_start_ends_at_its_slowest_process():
         "first inference",
     ]
     total = sum(start.phases.values())
-    assert start.ends == pytest.approx((0.94 * total, 1.12 * total))
+    assert start.end == pytest.approx(1.12 * total)
+
+
+def test_windows_stand_where_they_ended():
+    report = full_report()
+    fields = report["variants"]["teacher"]["sustained"]
+    fields["windows_end_seconds"] = [7.0 * (i + 1) for i in range(12)]
+    only = {"teacher": report["variants"]["teacher"]}
+    assert courses_of({**report, "variants": only})[0].seconds[-1] == 84.0
 
 
 def test_a_start_without_pythons_own_time_says_so():

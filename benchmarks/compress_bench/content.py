@@ -1,17 +1,19 @@
 """The content of report.json, from the evidence and the verdict."""
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from compress.artifacts import header
-from compress.settings import Bench
+from compress.settings import Bench, Run
 from compress_bench import noise
 from compress_bench.differences import compare_roles, disagreements
 from compress_bench.evidence import COPY, Evidence
 from compress_bench.measure.bed import Bed
-from compress_bench.metrics import load_metric, metric_names
+from compress_bench.metrics import Goal, load_metric, metric_names
 from compress_bench.subjects.bundle import Subjects
 from compress_bench.subjects.sessions import spins
 
@@ -39,7 +41,7 @@ def report_content(
         "command": shlex.join(["compress", *sys.argv[1:]]),
         "verdict": dict(verdict),
         "machine": dict(machine),
-        "settings": _settings(settings, bed, found),
+        "settings": _settings(settings, bed, found, evidence),
         "data": _data(found),
         "resolution": evidence.resolution.to_dict()
         | {"samples_seconds": evidence.raw_samples(COPY)},
@@ -54,9 +56,31 @@ def report_content(
     }
 
 
-def _settings(settings: Bench, bed: Bed, found: Subjects) -> dict[str, Any]:
+def recipe_content(settings: Bench, run: Run, bed: Bed, goals: Sequence[Goal]) -> dict[str, Any]:
+    """Every setting with the value that it had: `recipe`, from which a bench can be repeated.
+
+    Args:
+        settings: bench's own flags.
+        run: flags that all stages share.
+        bed: has what the profile decides where a flag was not given.
+        goals: from a file or a recipe.
+    """
+    own = asdict(settings) | {
+        "processes": bed.profile.processes,
+        "sustained": bed.profile.sustained_seconds,
+        "time_cap": bed.profile.time_cap_seconds,
+    }
+    limits: dict[str, dict[str, dict[str, str]]] = {}
+    for goal in goals:
+        written = limits.setdefault(goal.variant, {}).setdefault(goal.name, {})
+        written |= {goal.bound: goal.written} | ({"vs": goal.vs} if goal.vs else {})
+    sections = {"bench": own, "run": asdict(run) | {"threads": bed.threads}, "goals": limits}
+    return dict(json.loads(json.dumps(sections, default=str)))  # paths and tuples as JSON has them
+
+
+def _settings(settings: Bench, bed: Bed, found: Subjects, evidence: Evidence) -> dict[str, Any]:
     return {
-        "mode": "back-to-back" if settings.fps is None else "back-to-back and paced",
+        "mode": "back-to-back and paced" if any(evidence.paced.values()) else "back-to-back",
         "threads": _common([variant.threads for variant in found.variants]),
         "batch_size": bed.batch_size,
         "profile": settings.profile,
@@ -110,6 +134,7 @@ def _variant(evidence: Evidence, name: str) -> dict[str, Any]:
         "threads": variant.threads,
         "spinning": spins(variant.session),
         "session": dict(variant.session),
+        "input_shapes": {key: list(shape) for key, shape in variant.input_shapes.items()},
     }
     for metric in metric_names():
         fields |= load_metric(metric).measure(evidence, name)

@@ -4,6 +4,7 @@ Nothing is written here but the sweep's findings into the bundle: the command li
 report.json and its views.
 """
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,16 +14,22 @@ from typing import Any
 from compress.errors import ArtifactError
 from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
-from compress_bench.content import report_content
+from compress_bench.content import recipe_content, report_content
+from compress_bench.evidence import Evidence
 from compress_bench.measure.bed import Bed, Clock
 from compress_bench.measure.everything import measure_everything
-from compress_bench.measure.sweep import measure_sweep, processes_each, settings_to_try
+from compress_bench.measure.sweep import (
+    measure_sweep,
+    processes_each,
+    seconds_needed,
+    settings_to_try,
+)
 from compress_bench.metrics import Goal
 from compress_bench.profiles import choose_profile
-from compress_bench.regression.gate import check_baseline, gate, read_baseline
+from compress_bench.regression.gate import check_apart, check_baseline, gate, read_baseline
 from compress_bench.report.files import check_report_folder
 from compress_bench.runtimes import runtime_files
-from compress_bench.subjects.bundle import Subjects, is_bundle
+from compress_bench.subjects.bundle import is_bundle
 from compress_bench.subjects.opening import open_subjects
 from compress_bench.sweep import conclude, keep_settings, sweep_dict
 from compress_bench.targets import local, valgrind
@@ -56,6 +63,8 @@ def bench(
         DataError: the images cannot be used.
         BenchError: a model cannot be measured; names it.
     """
+    if settings.baseline is not None:
+        check_apart(settings.baseline, run.out)
     if run.out is not None:
         check_report_folder(run.out)
     run.check()
@@ -86,7 +95,7 @@ def bench(
         )
         evidence, notes = measure_everything(bed, found, machine["cores"], settings, progress)
         bundle = subjects[0] if is_bundle(subjects) else None
-        sweep, more = _sweep(bed, found, machine, settings, bundle, progress)
+        sweep, more = _sweep(bed, evidence, machine, settings, bundle, progress)
     evidence = replace(evidence, sweep=sweep or {})  # a remedy may be in it
     verdict = judge_goals(limits, evidence)
     report = report_content(
@@ -98,6 +107,7 @@ def bench(
         verdict=verdict,
     )
     report |= {"sweep": sweep, "baseline": None}
+    report |= {"recipe": recipe_content(settings, run, bed, limits)}
     if old is None:
         return report
     return gate(report, old, str(settings.baseline), settings.max_increase)
@@ -111,7 +121,7 @@ def _read_goals(settings: Bench, goals: Mapping[str, Any] | None) -> tuple[Goal,
 
 def _sweep(
     bed: Bed,
-    found: Subjects,
+    evidence: Evidence,
     machine: Mapping[str, Any],
     settings: Bench,
     bundle: Path | None,
@@ -120,17 +130,22 @@ def _sweep(
     """The report's `sweep` and notes; what it recommends goes into the bundle."""
     if not settings.sweep:
         return None, ()
-    tried = sum(len(settings_to_try(v, machine["cores"])) for v in found.variants)
+    spent, cores, variants = bed.clock.spent(), machine["cores"], list(evidence.variants.values())
+    tried = sum(len(settings_to_try(variant, cores)) for variant in variants)
     with progress.task("threads and spinning", total=tried * processes_each(bed)) as advance:
-        measured, cut = measure_sweep(bed, found.variants, machine["cores"], settings.fps, advance)
+        measured, cut, deaths = measure_sweep(bed, variants, cores, settings.fps, advance)
     rows, choices = conclude(measured, cut=cut)
     if cut:
-        note = "the time cap cut the sweep short, so that it recommends nothing; give --time-cap"
-        return sweep_dict(rows, choices), (note,)
+        needed = seconds_needed(bed, evidence, settings.fps, spent)
+        note = (
+            "the time cap cut the sweep short, so that it recommends nothing; "
+            f"give --time-cap {math.ceil(needed / 10) * 10}"
+        )
+        return sweep_dict(rows, choices), (*deaths, note)
     if bundle is None:
-        return sweep_dict(rows, choices), ()
+        return sweep_dict(rows, choices), deaths
     try:
         keep_settings(bundle, machine, rows, choices)
     except ArtifactError as error:  # the measurement is worth more than the place to keep it
-        return sweep_dict(rows, choices), (f"the recommended settings were not kept: {error}",)
-    return sweep_dict(rows, choices), ()
+        return sweep_dict(rows, choices), (*deaths, f"recommended settings were not kept: {error}")
+    return sweep_dict(rows, choices), deaths

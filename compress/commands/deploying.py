@@ -1,11 +1,13 @@
 """The commands of what is deployed: export, bench, predict, report."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from compress.errors import StoppedError
 from compress.extras import needs
 from compress.flags import Output
 from compress.settings import Bench, Export, Network, Run
@@ -58,15 +60,18 @@ def bench(
     """
     from compress_bench.recipe import bench as stage
 
-    report = stage(
-        list(subjects),
-        settings=settings,
-        run=run,
-        goals=None,
-        progress=make_progress(output),
-    )
     is_bundle = len(subjects) == 1 and subjects[0].is_dir()
     folder = run.out or (subjects[0] / "report" if is_bundle else None)
+    try:
+        report = stage(
+            list(subjects),
+            settings=settings,
+            run=replace(run, out=folder),
+            goals=None,
+            progress=make_progress(output),
+        )
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted while measuring; no report was written") from None
     finish_report(report, folder, output)
 
 

@@ -1,6 +1,7 @@
 """What an engineer wants below the results: the machine, the method, the files."""
 
 from compress_bench.report import facts
+from compress_bench.report.caption import measured, was_paced
 from compress_bench.report.details import span
 from compress_bench.report.facts import Report, dig
 from compress_bench.report.format import count, size
@@ -29,7 +30,7 @@ def machine_facts(report: Report) -> Facts:
 
 
 def setting_facts(report: Report) -> Facts:
-    """What was asked of the measurement."""
+    """How it was measured, as far as it came about."""
     settings, n = dig(report, "settings"), facts.number(report, "data", "n")
     return _known(
         ("Command", dig(report, "command")),
@@ -42,10 +43,9 @@ def setting_facts(report: Report) -> Facts:
         ("Threads", dig(settings, "threads")),
         ("Spin-waiting", _yes_or_no(dig(settings, "spinning"))),
         ("Batch", dig(settings, "batch_size")),
-        ("Fresh processes", dig(settings, "processes")),
-        ("Rounds", dig(settings, "rounds")),
-        ("Frames a second", _number(settings, "fps")),
-        ("Without a pause", _number(settings, "sustained_seconds", " s a variant")),
+        ("Latency", ", ".join(part for part in measured(report) if part)),
+        ("Frames a second", _number(settings, "fps") if was_paced(report) else None),
+        ("Without a pause", _without_pause(report)),
         ("Time cap", _number(settings, "time_cap_seconds", " s")),
         ("Seed", dig(settings, "seed")),
     )
@@ -64,6 +64,12 @@ def environment_facts(report: Report) -> Facts:
         ("Load", span(read("load"), 1.0, "")),
         ("Flags", "; ".join(map(str, facts.listed(report, "flags")))),
     )
+
+
+def _without_pause(report: Report) -> str:
+    """Seconds of the variants that ran so; "" where none did."""
+    every = [facts.number(v, "sustained", "seconds") for v in facts.variants(report).values()]
+    return span([seconds for seconds in every if seconds is not None], 1.0, " s a variant")
 
 
 def _yes_or_no(value: object) -> str:

@@ -3,6 +3,8 @@
 A number without these is a claim; with them it is a measurement.
 """
 
+from collections.abc import Sequence
+
 from compress_bench.report import facts
 from compress_bench.report.absent import absences, unbounded
 from compress_bench.report.facts import Report, dig
@@ -51,12 +53,11 @@ def latency(report: Report) -> str:
     how = (
         "" if serving(report) else _counted(report, "threads", "thread"),
         _profile(report),
-        _counted(report, "processes", "fresh process", "es"),
-        _counted(report, "rounds"),
+        *measured(report),
     )
     said = f"Latency of {what}: " + ", ".join(part for part in how if part) + "."
     cap, fps = (facts.number(report, "settings", key) for key in ("time_cap_seconds", "fps"))
-    said += "" if fps is None else f" Also paced at {fps:g} frames a second."
+    said += f" Also paced at {fps:g} frames a second." if fps and was_paced(report) else ""
     return said + ("" if cap is None else f" Time cap: {cap:g} s.")
 
 
@@ -87,9 +88,39 @@ def percentiles(report: Report) -> tuple[str, ...]:
     return (*found, *unbounded(report, "p50", "latency", "p50"))
 
 
-def _counted(report: Report, key: str, noun: str = "round", plural: str = "s") -> str:
-    found = facts.number(report, "settings", key)
-    return "" if found is None else f"{found:.0f} {noun}{'' if found == 1 else plural}"
+def was_paced(report: Report) -> bool:
+    """Whether any variant was fed frames; reports that only ask for it have none."""
+    return any(dig(fields, "paced") for fields in facts.variants(report).values())
+
+
+def measured(report: Report) -> tuple[str, str]:
+    """Processes and rounds in words: what was measured, of what was planned where that differs."""
+    rounds = [dig(entry, "process") for entry in facts.listed(report, "environment")]
+    each = [rounds.count(process) for process in dict.fromkeys(rounds)]
+    samples = [facts.listed(v, "samples_seconds") for v in facts.variants(report).values()]
+    done = max(map(len, samples), default=0) or len(each)
+    return (
+        _counted(report, "processes", "fresh process", "es", [done] if done else []),
+        _counted(report, "rounds", found=each),
+    )
+
+
+def _counted(
+    report: Report,
+    key: str,
+    noun: str = "round",
+    plural: str = "s",
+    found: Sequence[int] = (),
+) -> str:
+    """A planned number, with what there is in its place where that is less."""
+    planned = facts.number(report, "settings", key)
+    if planned is None:
+        return ""
+    said = f"{planned:.0f} {noun}{'' if planned == 1 else plural}"
+    if not found or min(found) >= planned:
+        return said
+    least, most = min(found), max(found)
+    return f"{least if least == most else f'{least} to {most}'} of {said}"
 
 
 def _profile(report: Report) -> str:

@@ -211,8 +211,16 @@ def _start(report: Report) -> Table:
     table = fill(report, columns)
     said = ["Medians over fresh processes."]
     if "Until first answer" in table.columns and any(row.cells[-1].bounds for row in table.rows):
-        said.append("Brackets hold the fastest and the slowest process.")
-    return replace(table, caption=(" ".join(said),))
+        said.append(_brackets(report, "process", "cold_start", "total_seconds"))
+    missing = unbounded(report, "time until the first answer", "cold_start", "total_seconds")
+    return replace(table, caption=(" ".join(said), *missing))
+
+
+def _brackets(report: Report, of: str, *path: str) -> str:
+    """What the bounds are: an interval, or the least and the greatest that were seen."""
+    if any(facts.is_range(fields, *path) for fields in facts.variants(report).values()):
+        return f"Brackets hold the fastest and the slowest {of}."
+    return f"Brackets hold {facts.confidence(report) * 100:g} % intervals."
 
 
 def until_answer(report: Report, fields: Fields) -> Cell:
@@ -272,7 +280,12 @@ def _sustained(report: Report) -> Table:
     missing = [*absences(report, "sustained times", "sustained")]
     for key in ("burst", "sustained"):
         missing += unbounded(report, key, "sustained", key)
-    return fill(report, columns, tuple(missing))
+    ranges = [facts.is_range(v, "sustained", "ratio") for v in facts.variants(report).values()]
+    said = (
+        "Brackets hold the fastest and the slowest window, those of the ratio the least and the "
+        "greatest of any two: no intervals, for windows that follow each other are alike."
+    )
+    return fill(report, columns, (*((said,) if any(ranges) else ()), *missing))
 
 
 def _range(key: str, factor: float, unit: str) -> Fill:

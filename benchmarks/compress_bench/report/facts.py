@@ -38,6 +38,11 @@ def estimate(fields: Any, *path: str) -> Estimate | None:
     return Estimate(value, _finite(dig(found, "low")), _finite(dig(found, "high")))
 
 
+def is_range(fields: Any, *path: str) -> bool:
+    """Whether the bounds are the least and the greatest that were seen, and no interval."""
+    return number(fields, *path, "confidence") == 1
+
+
 def number(fields: Any, *path: str) -> float | None:
     """A finite number under `path`."""
     return _finite(dig(fields, *path))

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compress.artifacts import REPORT, read_json, write_json, write_text
+from compress.artifacts import REPORT, check_writable, read_json, write_json, write_text
 from compress.errors import ArtifactError, MissingExtraError
 from compress.progress import SILENT, Progress
 from compress_bench.report.comparison import (
     render_comparison_html,
     render_comparison_markdown,
 )
-from compress_bench.report.facts import Report
+from compress_bench.report.facts import Report, dig
 from compress_bench.report.markdown_view import render_markdown
 from compress_bench.report.page import render_html
 from compress_bench.report.sheet import comparison_csv, report_csv
@@ -27,22 +27,50 @@ def load_report(path: Path) -> dict[str, Any]:
     """Read a report.json, given itself or its folder.
 
     Raises:
-        ArtifactError: missing, not a report, or of another schema.
+        ArtifactError: missing, not a report, of another schema, or damaged.
     """
-    return read_json(path / REPORT if path.is_dir() else path, kind="report")
+    file = path / REPORT if path.is_dir() else path
+    found = read_json(file, kind="report")
+    for path_in_file, kinds in _EXPECTED.items():
+        _check_kind(file, path_in_file, dig(found, *path_in_file.split(".")), kinds)
+    for name, fields in found["variants"].items():
+        _check_kind(file, f"variants.{name}", fields, (dict,))
+    return found
+
+
+# What the views and the regression gate cannot do without, or cannot do with another kind of.
+_EXPECTED: dict[str, tuple[type, ...]] = {
+    "machine": (dict,),
+    "settings": (dict,),
+    "variants": (dict,),
+    "machine.memory_bytes": (int, float, type(None)),
+    "settings.reference": (str, type(None)),
+    "verdict.status": (str, type(None)),
+    "sweep.recommended": (dict, type(None)),
+}
+_KINDS = {dict: "fields", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+
+
+def _check_kind(file: Path, place: str, value: Any, kinds: tuple[type, ...]) -> None:
+    if isinstance(value, kinds):
+        return
+    wanted, found = (_KINDS.get(kind, "a number") for kind in (kinds[0], type(value)))
+    raise ArtifactError(f"{file}: {place}: expected {wanted}, found {found}; measure again")
 
 
 def check_report_folder(folder: Path) -> None:
-    """Refuse a folder in which a report would replace what is not one.
+    """Refuse a folder that cannot be written, or where a report would replace what is not one.
 
     Raises:
-        ArtifactError: a file stands in the folder's place, report.json is of another kind, or
-            report.md, report.csv or report.html lie there without a report.json.
+        ArtifactError: a file stands in the folder's place, nothing can be written there,
+            report.json is of another kind, or report.md, report.csv or report.html lie there
+            without a report.json.
     """
-    if folder.exists() and not folder.is_dir():
+    if folder.is_file():
         raise ArtifactError(
             f"{folder}: expected a folder for the report, found a file; choose another --out"
         )
+    check_writable(folder)
     if (folder / REPORT).exists():
         if not _is_report(folder / REPORT):
             raise ArtifactError(

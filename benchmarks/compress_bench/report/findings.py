@@ -182,9 +182,12 @@ def sustained(report: Report) -> Iterator[str]:
     if burst is None or kept is None or factor is None:
         return
     after = "" if length is None else f" after {length:.3g} s"
+    longer = _in_words(factor, "times as long")
+    if facts.is_range(fields, "ratio"):
+        longer = longer.replace(")", " over all windows)")
     yield (
         f"Burst and sustained: {name} takes {seconds(burst).text} from idle and "
-        f"{seconds(kept).text}{after} without a pause, {_in_words(factor, 'times as long')}."
+        f"{seconds(kept).text}{after} without a pause, {longer}."
     )
 
 

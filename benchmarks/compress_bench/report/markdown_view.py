@@ -21,7 +21,7 @@ def render_markdown(report: Report) -> str:
 def table_markdown(table: Table) -> str:
     """One of our tables with its caption."""
     head = (table.head, *table.columns)
-    lines = [_line(head), _line((":--", *("--:" for _ in table.columns)))]
+    lines = [_line(tuple(map(escape, head))), _line((":--", *("--:" for _ in table.columns)))]
     for row in table.rows:
         name = escape(row.name) + (f" ({escape(row.detail)})" if row.detail else "")
         lines.append(_line((name, *(escape(cell.full) for cell in row.cells))))

@@ -21,22 +21,20 @@ class Start:
 
     Attributes:
         phases: median seconds of each phase, by its name in words, in their order.
-        total: seconds from start to first answer, the fastest and slowest process as bounds; or
-            None.
+        total: seconds from start to first answer, or None.
+        is_range: whether its bounds are the fastest and the slowest process, no interval.
     """
 
     phases: dict[str, float]
     total: Estimate | None
+    is_range: bool = False
 
     @property
-    def ends(self) -> tuple[float, float]:
-        """Seconds of the fastest and of the slowest process, or of the phases together."""
-        together = sum(self.phases.values())
-        if self.total is None:
-            return together, together
-        low = self.total.value if self.total.low is None else self.total.low
-        high = self.total.value if self.total.high is None else self.total.high
-        return low, max(high, together)
+    def end(self) -> float:
+        """Seconds at which the last mark stands."""
+        found = self.total
+        marks = [] if found is None else [b for b in (found.value, found.high) if b is not None]
+        return max(sum(self.phases.values()), *marks) if marks else sum(self.phases.values())
 
 
 def starts_of(report: Report) -> dict[str, Start]:
@@ -49,7 +47,8 @@ def starts_of(report: Report) -> dict[str, Start]:
         phases = _phases(facts.timed(report, name))
         if len({*phases, "Python"}) == len(_PHASES):
             total = facts.estimate(facts.timed(report, name), "cold_start", "total_seconds")
-            found[name] = Start(phases, total)
+            is_range = facts.is_range(facts.timed(report, name), "cold_start", "total_seconds")
+            found[name] = Start(phases, total, is_range)
     return found
 
 

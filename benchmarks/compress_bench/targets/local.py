@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,7 +87,16 @@ def _subject(phase: Event) -> str:
 
 def _said(event: Event) -> str:
     first = str(event["message"]).strip().split("\n")[0]
-    return f"{first or event['type']}"
+    return without_signatures(first) or str(event["type"])
+
+
+def without_signatures(message: str) -> str:
+    """What onnxruntime says, without its code, source line, C++ function and failed assertion."""
+    code = r"^\[ONNXRuntimeError\] : \d+ : \w+ : "
+    place = r"\S+\.(?:h|cc|cpp|cu):\d+ "
+    function = r"(?:[^()]*::[\w~]+\([^()]*\)(?: const)?(?: \[with [^\]]*\])? |[\w:]+ )"
+    assertion = r"(?:[^.]* was false\. (?=\S))?"
+    return re.sub(f"{place}{function}{assertion}", "", re.sub(code, "", message))
 
 
 def _obituary(phase: Event, status: int, stderr: IO[bytes]) -> str:

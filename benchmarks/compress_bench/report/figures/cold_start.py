@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from compress_bench.report import facts
 from compress_bench.report.canvas import (
     FONT,
     WIDTH,
@@ -40,13 +41,28 @@ def draw(report: Report) -> Drawing:
     return Drawing(
         figure=_bars(found),
         title="Cold start",
-        caption="Medians of each phase over fresh processes, files in the system's cache. The "
-        "thin line spans the fastest and the slowest process from start to first answer, the "
-        "dot their median."
+        caption="Medians of each phase over fresh processes, files in the system's cache. "
+        + _line_words(report, found)
         + (
             "" if begins else " This system does not tell when a process began: Python is left out."
         ),
         label=f"Time from an empty process to the first answer: {'; '.join(said)}.",
+    )
+
+
+def _line_words(report: Report, found: dict[str, Start]) -> str:
+    """What dot and thin line are."""
+    totals = [start.total for start in found.values() if start.total is not None]
+    if any(start.is_range for start in found.values()):
+        return (
+            "The thin line spans the fastest and the slowest process from start to first answer, "
+            "the dot their median."
+        )
+    if all(total.low is None for total in totals):
+        return "The dot is the time from start to first answer." if totals else ""
+    return (
+        "The dot is the time from start to first answer, the thin line its "
+        f"{facts.confidence(report) * 100:g} % interval."
     )
 
 
@@ -64,8 +80,7 @@ def _bars(found: dict[str, Start]) -> Any:
     axes.yaxis.set_visible(False)
     for i, (name, start) in enumerate(found.items()):
         _bar(axes, name, start, shades, _ROW * i)
-    ends = [bound for start in found.values() for bound in start.ends]
-    axes.set_xlim(0, 1.04 * max(ends))
+    axes.set_xlim(0, 1.04 * max(start.end for start in found.values()))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_seconds(value)))
     ink = {"color": paint("ink"), "fontsize": FONT}
@@ -86,7 +101,8 @@ def _bar(axes: Any, name: str, start: Start, shades: dict[str, float], y: float)
         left += length
     if start.total is None:
         return
-    low, high = start.ends
     line: dict[str, Any] = {"color": paint("ink"), "zorder": 3}
-    axes.plot([low, high], [middle + 11] * 2, linewidth=1.6, solid_capstyle="round", **line)
+    if start.total.low is not None and start.total.high is not None:
+        across_bounds = [start.total.low, start.total.high]
+        axes.plot(across_bounds, [middle + 11] * 2, linewidth=1.6, solid_capstyle="round", **line)
     axes.plot([start.total.value], [middle + 11], "o", markersize=5, **line)

@@ -45,23 +45,34 @@ class Course:
 
 def applies(report: Report) -> bool:
     """Whether any variant was run without a pause."""
-    return bool(_courses(report))
+    return bool(courses_of(report))
 
 
 def draw(report: Report) -> Drawing:
     """One line a variant, scaled by its burst so that they can share an axis."""
-    courses = _courses(report)
+    courses = courses_of(report)
     said = (f"{c.name} {ratio(c.ratio).full}" for c in courses if c.ratio is not None)
     return Drawing(
         figure=_lines(courses),
         title="Burst and sustained",
         caption="Median of each window over that of the burst from idle: 1 is as fast as at the "
-        "start. At the end of each line its sustained time over its burst, with its interval.",
+        "start. At the end of each line its sustained time over its burst, with "
+        + (
+            "the least and the greatest of any two windows."
+            if _are_ranges(report)
+            else "its interval."
+        ),
         label=f"Sustained time over burst: {'; '.join(said) or 'not given'}.",
     )
 
 
-def _courses(report: Report) -> list[Course]:
+def _are_ranges(report: Report) -> bool:
+    every = facts.variants(report).values()
+    return any(facts.is_range(fields, "sustained", "ratio") for fields in every)
+
+
+def courses_of(report: Report) -> list[Course]:
+    """Variants with two windows or more, in the report's order."""
     found = []
     for name, look in by_variant(report).items():
         fields = facts.dig(facts.timed(report, name), "sustained")
@@ -69,9 +80,11 @@ def _courses(report: Report) -> list[Course]:
         burst, length = facts.estimate(fields, "burst"), facts.number(fields, "window_seconds")
         if len(windows) < 2 or burst is None or not burst.value or not length:
             continue
-        times = tuple(length * (i + 1) for i in range(len(windows)))
+        ends = [float(end) for end in facts.listed(fields, "windows_end_seconds")]
+        if len(ends) != len(windows):  # a report of before has none
+            ends = [length * (i + 1) for i in range(len(windows))]
         pace = tuple(window / burst.value for window in windows)
-        found.append(Course(name, times, pace, facts.estimate(fields, "ratio"), look))
+        found.append(Course(name, tuple(ends), pace, facts.estimate(fields, "ratio"), look))
     return found
 
 
