@@ -129,7 +129,7 @@ def test_a_variant_that_meets_the_limit_is_named_first_with_what_it_loses():
     found = remedy("student", "latency.p50", {"max": "5 ms"}, case())
     # 24 of 200 wrong in place of 16: 4 points
     assert found == (
-        "student_int8, measured here at 4 ms, meets it: deploy it (its accuracy is 4.00 pt lower)"
+        "deploy student_int8: measured here at 4 ms, it meets the limit (its accuracy is 4.00 pt lower)"
     )
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_no_image_was_shown_to_is_compared_by_time_alone():
     whole = case()
     answered = {name: found for name, found in whole.answers.items() if name != "student_int8"}
     found = remedy("student", "latency.p50", {"max": "5 ms"}, replace(whole, answers=answered))
-    assert found == "student_int8, measured here at 4 ms, meets it: deploy it"
+    assert found == "deploy student_int8: measured here at 4 ms, it meets the limit"
 
 
 def test_cores_that_no_sweep_tried_are_named_with_the_best_that_they_can_give():
@@ -338,7 +338,7 @@ def test_size_is_told_in_bytes_a_parameter_with_what_int8_would_leave():
 
 def test_size_of_a_file_that_has_an_int8_form_is_answered_by_that():
     assert remedy("student", "size", {"max": "2 MB"}, case()).startswith(
-        "student_int8, measured here at 1.1 MB, meets it: deploy it"
+        "deploy student_int8: measured here at 1.1 MB, it meets the limit"
     )
 
 

@@ -53,7 +53,7 @@ def another_variant(goal: Goal, evidence: Evidence) -> str:
     assert found.value is not None
     value = show(found.value, quantity_of(goal))
     loss = _loss(evidence, goal.variant, met[0])
-    return f"{met[0]}, measured here at {value}, meets it: deploy it{loss}"
+    return f"deploy {met[0]}: measured here at {value}, it meets the limit{loss}"
 
 
 def _others(goal: Goal, evidence: Evidence) -> Iterator[tuple[str, Estimate]]:
