@@ -129,7 +129,8 @@ def test_a_variant_that_meets_the_limit_is_named_first_with_what_it_loses():
     found = remedy("student", "latency.p50", {"max": "5 ms"}, case())
     # 24 of 200 wrong in place of 16: 4 points
     assert found == (
-        "deploy student_int8: measured here at 4 ms, it meets the limit (its accuracy is 4.00 pt lower)"
+        "deploy student_int8: measured here at 4 ms, it meets the limit "
+        "(its accuracy is 4.00 pt lower)"
     )
 
 
