@@ -12,10 +12,11 @@ import foreign_files
 from compress.errors import ArtifactError, BenchError, DataError, UsageError
 from compress.settings import Bench, Run
 from compress_bench.evidence import Variant
+from compress_bench.jobs.listening import without_signatures
 from compress_bench.recipe import bench
 from compress_bench.runner import explain_refusal, feed_shape, make_feed
 from compress_bench.subjects.feeds import choose_shapes, parse_input_shapes
-from compress_bench.targets.local import stream, without_signatures
+from compress_bench.targets.local import stream
 
 
 def measured(*paths, data=None, goals=None, **settings):

@@ -14,11 +14,12 @@ import bench_models
 from compress.errors import RunnerLostError, UsageError
 from compress_bench import runner
 from compress_bench.evidence import Counted
+from compress_bench.measure import valgrind
 from compress_bench.measure.bed import Bed, Clock
 from compress_bench.measure.counts import measure_counts, read_counts
 from compress_bench.metrics import instructions
 from compress_bench.profiles import PROFILES
-from compress_bench.targets import local, valgrind
+from compress_bench.targets import local
 
 PERF_SOFTWARE, PAGE_FAULTS = 1, 2  # linux/perf_event.h
 PAGES = 64

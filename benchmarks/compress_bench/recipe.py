@@ -16,6 +16,7 @@ from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
 from compress_bench.content import recipe_content, report_content
 from compress_bench.evidence import Evidence
+from compress_bench.measure import valgrind
 from compress_bench.measure.bed import Bed, Clock
 from compress_bench.measure.everything import measure_everything
 from compress_bench.measure.sweep import (
@@ -32,7 +33,7 @@ from compress_bench.runtimes import runtime_files
 from compress_bench.subjects.bundle import is_bundle
 from compress_bench.subjects.opening import open_subjects
 from compress_bench.sweep import conclude, keep_settings, sweep_dict
-from compress_bench.targets import local, valgrind
+from compress_bench.targets import open_place
 from compress_bench.verdict.goals import parse_goals, read_goals
 from compress_bench.verdict.judging import judge_goals
 
@@ -45,7 +46,7 @@ def bench(
     goals: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Measure ONNX files on this machine and judge them.
+    """Measure ONNX files, here or on a board, and judge them.
 
     Args:
         subjects: a bundle folder, or ONNX files.
@@ -73,9 +74,13 @@ def bench(
     profile = choose_profile(settings)
     if settings.instructions == "valgrind":
         valgrind.check_installed()
-    with tempfile.TemporaryDirectory(prefix="compress-bench-") as scratch:
+    with (
+        open_place(settings.target, progress) as place,
+        tempfile.TemporaryDirectory(prefix="compress-bench-") as scratch,
+    ):
         found, machine = open_subjects(
             subjects,
+            place=place,
             settings=settings,
             run=run,
             limits=limits,
@@ -85,7 +90,7 @@ def bench(
         if old is not None and settings.baseline is not None:
             check_baseline(old, settings.baseline, [v.name for v in found.variants])
         bed = Bed(
-            target=local.stream,
+            target=place.stream,
             threads=run.threads or 1,
             batch_size=settings.batch_size,
             seed=run.seed,

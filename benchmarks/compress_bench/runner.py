@@ -3,7 +3,7 @@
 A job comes as JSON on standard input; events go out as JSON Lines, each flushed at once, so that
 whoever listens keeps the finished rounds when the link drops. All statistics are made by the
 listener, from the raw samples. Job kinds: inspect, latency, paced, sustained, memory, counts,
-layers, predict.
+layers, predict, outputs, and several of them in one process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 PROTOCOL = 2
 MIN_WARM_UP_RUNS = 3
@@ -88,17 +88,7 @@ def main() -> int:
     try:
         job = json.loads(sys.stdin.read())
         emit(dict(load_libraries(job), python_seconds=python_seconds))
-        kinds = {
-            "inspect": inspect,
-            "latency": latency,
-            "paced": paced,
-            "sustained": sustained,
-            "memory": memory,
-            "counts": counts,
-            "layers": layers,
-            "predict": predict,
-        }
-        kinds[job["kind"]](job, emit)
+        do(job, emit)
         emit({"event": "done"})
     except BrokenPipeError:  # nobody listens any more
         return 1
@@ -106,6 +96,39 @@ def main() -> int:
         emit({"event": "error", "type": type(error).__name__, "message": str(error)})
         return 1
     return 0
+
+
+def do(job: Json, emit: Emit) -> None:
+    """Do a job of any kind."""
+    kinds = {
+        "inspect": inspect,
+        "latency": latency,
+        "paced": paced,
+        "sustained": sustained,
+        "memory": memory,
+        "counts": counts,
+        "layers": layers,
+        "predict": predict,
+        "outputs": outputs,
+        "several": several,
+    }
+    kinds[job["kind"]](job, emit)
+
+
+def several(job: Json, emit: Emit) -> None:
+    """Jobs in turn, where starting a process takes longer than they do; one's failure is told.
+
+    What a part does not say is the whole job's.
+    """
+    for index, part in enumerate(job["jobs"]):
+        emit({"event": "part", "part": index, "kind": part["kind"]})
+        try:
+            do(dict(job, **part), emit)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            said = {"type": type(error).__name__, "message": str(error)}
+            emit(dict(said, event="failed", part=index))
 
 
 def process_age() -> Optional[float]:
@@ -1061,6 +1084,7 @@ def predict(job: Json, emit: Emit) -> None:
     shared = load_module(job["preprocess"])
     with np.load(job["evaluation"], allow_pickle=False) as file:
         images = file["images"]
+    rows = job.get("rows", LINE_ROWS)
     for model in job["models"]:
         session = open_session(model, job, emit)
         emit({"event": "phase", "phase": "predicting", "variant": model["variant"]})
@@ -1070,9 +1094,12 @@ def predict(job: Json, emit: Emit) -> None:
         def prepare(rows: Any, spec: Any = spec, only: Any = only) -> Any:
             return shared.to_input(rows, spec, only.type, only.shape)
 
-        for start in range(0, len(images), LINE_ROWS):
-            outputs = predict_rows(session, images[start : start + LINE_ROWS], prepare)
-            emit(dict(answer_event(outputs), variant=model["variant"], start=start))
+        deadline = Deadline(job.get("budget_seconds"))
+        for start in range(0, len(images), rows):
+            found = predict_rows(session, images[start : start + rows], prepare)
+            emit(dict(answer_event(found), variant=model["variant"], start=start))
+            if deadline.left() < 0:
+                break
 
 
 def predict_rows(session: Any, images: Any, prepare: Callable[[Any], Any]) -> List[Any]:
@@ -1105,10 +1132,52 @@ def answer_event(outputs: List[Any]) -> Json:
             "expected output [batch, classes], or label and score of [batch] each, found %s"
             % [list(output.shape) for output in outputs]
         )
-    values = base64.b64encode(outputs[-1].astype("<f4").tobytes()).decode("ascii")
+    values = _encode(outputs[-1])
     if axes == [2]:
         return {"event": "logits", "shape": list(outputs[0].shape), "float32": values}
     return {"event": "labels", "labels": outputs[0].tolist(), "float32": values}
+
+
+def outputs(job: Json, emit: Emit) -> None:
+    """All outputs of each model, for golden inputs of an .npz or for seeded values."""
+    import numpy as np
+
+    for model in job["models"]:
+        session = open_session(model, job, emit)
+        emit({"event": "phase", "phase": "computing outputs", "variant": model["variant"]})
+        deadline = Deadline(job.get("budget_seconds"))
+        for index, fed in enumerate(_feeds(session, model, job)):
+            named = zip(session.get_outputs(), session.run(None, fed))  # noqa: B905
+            values = [
+                {"name": value.name, "shape": list(found.shape), "float32": _encode(found)}
+                for value, found in named
+                if isinstance(found, np.ndarray)
+            ]
+            told = {"variant": model["variant"], "index": index, "outputs": values}
+            emit(dict(told, event="outputs"))
+            if deadline.left() < 0:
+                break
+
+
+def _feeds(session: Any, model: Json, job: Json) -> Iterator[Json]:
+    """One feed after another: golden inputs, a batch of the file's at a time, or of each seed."""
+    import numpy as np
+
+    if "golden" not in job:
+        for seed in job["seeds"]:
+            yield make_feed(session, model, dict(job, seed=seed))
+        return
+    with np.load(job["golden"], allow_pickle=False) as file:
+        golden = file[model["variant"] + ".input"]
+    (only,) = session.get_inputs()
+    step = only.shape[0] if isinstance(only.shape[0], int) else 1
+    for start in range(0, len(golden), step):
+        yield {only.name: golden[start : start + step]}
+
+
+def _encode(values: Any) -> str:
+    """Base64 of little-endian float32."""
+    return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
 
 
 def load_module(path: str) -> Any:

@@ -17,6 +17,8 @@ class Bench:
     """What bench measures and against what.
 
     Attributes:
+        target: Where to measure: local, ssh://user@board, or emulate:cortex-a53, -a72, -a76 or
+            emulate:haswell, where everything but time is checked.
         reference: Variant that the others are compared with; teacher, or the first file.
         goals: TOML file with limits per variant.
         profile: quick, standard or strict: more rounds and processes give narrower intervals.
@@ -35,6 +37,7 @@ class Bench:
         time_cap: Seconds after which nothing more is begun; what is cut short is inconclusive.
     """
 
+    target: str = "local"
     reference: str | None = None
     goals: Path | None = None
     profile: Literal["quick", "standard", "strict"] = "standard"

@@ -4,7 +4,7 @@ The runner profiles in a process of its own; here its events are read. The graph
 optimised for this machine, so its operators may bear other names than those of the file.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +14,10 @@ from compress.errors import ArtifactError, BenchError
 from compress_bench.graph.macs import Macs, count_macs
 from compress_bench.graph.onnx_wire import Graph, read_graph
 from compress_bench.graph.profiled import ProfiledNode, Value
-from compress_bench.targets import local
+from compress_bench.targets import Stream, local
 
 # Kernels that lay their weights out anew no longer tell their shape.
 _PLAIN_WEIGHTS = {"session.disable_prepacking": "1"}
-
-Target = Callable[[Mapping[str, Any]], Generator[dict[str, Any], None, None]]
 
 
 def _not_counted() -> Macs:
@@ -46,7 +44,7 @@ class Profiled:
 
 
 def profile(
-    target: Target, job: Mapping[str, Any], runs: int = 40, budget_seconds: float = 1.0
+    target: Stream, job: Mapping[str, Any], runs: int = 40, budget_seconds: float = 1.0
 ) -> Profiled:
     """Time one file's operators, and count their multiply-adds.
 
@@ -86,7 +84,7 @@ def read_layers(event: Mapping[str, Any]) -> Profiled:
     return Profiled(event["variant"], event["runs"], tuple(nodes))
 
 
-def _heard(target: Target, job: Mapping[str, Any]) -> dict[str, Any]:
+def _heard(target: Stream, job: Mapping[str, Any]) -> dict[str, Any]:
     """The job's one `layers` event."""
     with closing(target(job)) as events:
         (found,) = (event for event in events if event["event"] == "layers")
@@ -100,7 +98,7 @@ def _graph(path: Path) -> Graph:
         return Graph()
 
 
-def _count(target: Target, job: Mapping[str, Any]) -> Macs:
+def _count(target: Stream, job: Mapping[str, Any]) -> Macs:
     """Multiply-adds of one image, from one inference of the graph as the file has it."""
     (model,) = job["models"]
     session = {**model.get("session", {}), **_PLAIN_WEIGHTS}

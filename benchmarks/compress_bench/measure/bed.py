@@ -1,7 +1,7 @@
 """Where everything of one bench is measured, and how a job is put to the runner."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +9,10 @@ from typing import Any
 
 from compress.errors import BenchError, RunnerLostError
 from compress_bench.evidence import Gap, Variant
+from compress_bench.jobs.listening import Event
 from compress_bench.profiles import Profile
+from compress_bench.targets import Stream
 
-Event = dict[str, Any]
-# A job in, its events out. Whoever listens closes it, so that Ctrl-C ends the runner at once.
-Target = Callable[[Mapping[str, Any]], Generator[Event, None, None]]
 Advance = Callable[[float], None]
 
 
@@ -48,7 +47,7 @@ class Bed:
         runtimes: files of the runtimes beside onnxruntime, by name.
     """
 
-    target: Target
+    target: Stream
     threads: int
     batch_size: int
     seed: int

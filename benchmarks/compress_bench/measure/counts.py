@@ -6,8 +6,9 @@ from dataclasses import replace
 from compress.errors import RunnerLostError
 from compress.settings.bench import Instructions
 from compress_bench.evidence import Counted, Gap, Variant
-from compress_bench.measure.bed import Advance, Bed, Clock, Event, cut, job, model
-from compress_bench.targets import valgrind
+from compress_bench.jobs.listening import Event
+from compress_bench.measure import valgrind
+from compress_bench.measure.bed import Advance, Bed, Clock, cut, job, model
 
 _LOST = {
     "lost": True,

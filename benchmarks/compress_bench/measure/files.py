@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from compress_bench.measure.bed import Event, Target
+from compress_bench.jobs.listening import Event
+from compress_bench.targets import Stream
 
 
 def inspect(
-    target: Target, files: Mapping[str, Path], runtimes: Mapping[str, Path]
+    target: Stream, files: Mapping[str, Path], runtimes: Mapping[str, Path]
 ) -> tuple[Event, dict[str, Event]]:
     """The machine's raw facts, and each file's inputs, outputs and metadata, by variant.
 

@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 
 from compress_bench.evidence import FreshProcess, Gap, Variant
-from compress_bench.measure.bed import Advance, Bed, Event, cut, job, model, not_finite
+from compress_bench.jobs.listening import Event
+from compress_bench.measure.bed import Advance, Bed, cut, job, model, not_finite
 
 
 def measure_fresh(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from compress.errors import RunnerLostError
 from compress_bench.evidence import COPY, LatencyProcess, Variant
-from compress_bench.measure.bed import Advance, Bed, Event, job, model, throttled
+from compress_bench.jobs.listening import Event
+from compress_bench.measure.bed import Advance, Bed, job, model, throttled
 
 _SPARE = 2  # processes that may take the place of lost ones
 

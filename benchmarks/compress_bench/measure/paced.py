@@ -7,7 +7,8 @@ import numpy as np
 
 from compress.errors import RunnerLostError
 from compress_bench.evidence import Gap, PacedProcess, Variant
-from compress_bench.measure.bed import Advance, Bed, Event, cut, job, lost, model
+from compress_bench.jobs.listening import Event
+from compress_bench.measure.bed import Advance, Bed, cut, job, lost, model
 
 
 def measure_paced(

@@ -10,7 +10,8 @@ import compress.preprocess
 from compress.errors import BenchError
 from compress_bench.answers import Answers, join, read_rows
 from compress_bench.evidence import TestImages, Variant
-from compress_bench.measure.bed import Advance, Bed, Event, job, model, not_finite
+from compress_bench.jobs.listening import Event
+from compress_bench.measure.bed import Advance, Bed, job, model, not_finite
 
 
 def predict(

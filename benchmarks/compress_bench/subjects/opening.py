@@ -26,15 +26,16 @@ from compress_bench.subjects.feeds import (
     say_what_is_fed,
 )
 from compress_bench.subjects.sessions import settle
-from compress_bench.targets import local
+from compress_bench.targets import Place
 from compress_bench.verdict.goals import check_goals
 
 _THREADS_A_CORE = 4
 
 
-def open_subjects(
+def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measures
     subjects: Sequence[Path],
     *,
+    place: Place,
     settings: Bench,
     run: Run,
     limits: Sequence[Goal],
@@ -45,6 +46,7 @@ def open_subjects(
 
     Args:
         subjects: a bundle folder, or ONNX files.
+        place: where it is measured.
         settings: runtimes, shapes, batch size and reference.
         run: data for files without a bundle, threads, seed.
         limits: goals, which must be ones that can be measured.
@@ -65,8 +67,8 @@ def open_subjects(
         bundle.verify_bundle(folder)
     else:
         check_files(files.values())
-    raw, described = inspect(local.stream, files, runtime_files(runtimes))
-    machine = describe_machine(raw)
+    raw, described = inspect(place.stream, files, runtime_files(runtimes))
+    machine = describe_machine(raw) | {"target": place.reference}
     refuse_emulation(machine)
     _check_threads(run.threads, machine["cores"])
     check_input_shapes(given, described)

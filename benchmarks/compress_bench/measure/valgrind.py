@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import UsageError
+from compress_bench.jobs.listening import Event
 from compress_bench.targets import local
 
 _COUNTED = "2"  # callgrind's second file: from the runner's first mark to its second
 
 
-def stream(job: Mapping[str, Any]) -> Generator[local.Event, None, None]:
+def stream(job: Mapping[str, Any]) -> Generator[Event, None, None]:
     """Do a job of kind counts under callgrind, and yield its events with what it counted.
 
     Raises:
