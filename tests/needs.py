@@ -6,10 +6,15 @@ import shutil
 import pytest
 
 
-def needs_program(name: str, *, package: str) -> pytest.MarkDecorator:
-    """Skip a test where a program is missing, and say which package has it.
+def needs(found: object, what: str, *, package: str) -> pytest.MarkDecorator:
+    """Skip a test where something is missing, and say which Debian package has it.
 
     In CI the test runs all the same and fails: `.ci/run` installs what tests need.
     """
-    missing = shutil.which(name) is None and os.environ.get("CI") != "true"
-    return pytest.mark.skipif(missing, reason=f"{name} is missing; Debian: apt install {package}")
+    missing = not found and os.environ.get("CI") != "true"
+    return pytest.mark.skipif(missing, reason=f"{what} is missing; Debian: apt install {package}")
+
+
+def needs_program(name: str, *, package: str) -> pytest.MarkDecorator:
+    """The same for a program on the PATH."""
+    return needs(shutil.which(name), name, package=package)

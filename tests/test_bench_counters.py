@@ -2,7 +2,6 @@
 
 import mmap
 import os
-import shutil
 import struct
 import sys
 import threading
@@ -20,6 +19,7 @@ from compress_bench.measure.counts import measure_counts, read_counts
 from compress_bench.metrics import instructions
 from compress_bench.profiles import PROFILES
 from compress_bench.targets import local
+from needs import needs_program
 
 PERF_SOFTWARE, PAGE_FAULTS = 1, 2  # linux/perf_event.h
 PAGES = 64
@@ -253,9 +253,7 @@ def test_each_number_that_is_missing_has_a_reason(model, wanted):
         assert "--instructions valgrind" in event["reason"]
 
 
-needs_valgrind = pytest.mark.skipif(
-    shutil.which("valgrind") is None, reason="needs Debian's valgrind"
-)
+needs_valgrind = needs_program("valgrind", package="valgrind")
 
 
 @needs_valgrind

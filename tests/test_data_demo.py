@@ -11,10 +11,12 @@ from compress.data import build_demo, demo, fashion_mnist
 from compress.data.fashion_mnist import DEBIAN_FOLDER, read_labelled
 from compress.data.open import open_dataset
 from compress.errors import DataError
+from needs import needs
 
-debian = pytest.mark.skipif(
-    not (DEBIAN_FOLDER / "train-images-idx3-ubyte.gz").is_file(),
-    reason=f"no {DEBIAN_FOLDER}: the Debian package dataset-fashion-mnist is not installed",
+debian = needs(
+    (DEBIAN_FOLDER / "train-images-idx3-ubyte.gz").is_file(),
+    "Fashion-MNIST",
+    package="dataset-fashion-mnist",
 )
 
 

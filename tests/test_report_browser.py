@@ -6,9 +6,8 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
 from compress_bench.report import render_comparison_html, render_html
+from needs import needs
 from report_sample import build_report, changed, full_report
 
 BROWSER = next(
@@ -40,7 +39,7 @@ srcdoc="{page}"></iframe><script>onload = () => {{
   }});
 }};</script></body>"""
 
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium is installed")
+pytestmark = needs(BROWSER, "Chromium", package="chromium")
 
 
 def measured(page, width, folder):
