@@ -166,7 +166,7 @@ def test_at_a_camera_s_pace_the_least_cpu_time_of_those_in_time_is_recommended()
     )
     assert setting == (2, False)
     assert reason == (
-        "2 threads: of the 2 of 3 settings that keep the deadline none takes less CPU time a "
+        "2 threads: 2 of 3 settings keep the deadline, and none of them takes less CPU time a "
         "frame than its 45 ms; 2 threads, spinning takes 66 ms"
     )
 

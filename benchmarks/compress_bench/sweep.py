@@ -131,7 +131,7 @@ def _least_work(keeping: Sequence[Row], *, of: int) -> Choice:
     most = max(others, key=lambda row: _value(row.frame_cpu))
     return Choice(
         chosen,
-        f"{chosen.words}: of the {len(keeping)} of {of} settings that keep the deadline none "
+        f"{chosen.words}: {len(keeping)} of {of} settings keep the deadline, and none of them "
         f"takes less CPU time a frame than its {cost}; {most.words} takes "
         f"{show(_value(most.frame_cpu), 'time')}",
     )
