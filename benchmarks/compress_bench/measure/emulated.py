@@ -1,0 +1,181 @@
+"""Everything but time on an emulated core: answers, integer coverage and instructions.
+
+Nothing here is timed: how long an emulator takes says nothing of the core that it plays.
+"""
+
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.errors import RunnerLostError
+from compress.progress import Progress
+from compress.settings import Bench
+from compress_bench.answers import Answers, join
+from compress_bench.emulation.cores import find_core
+from compress_bench.emulation.emulator import find_emulator
+from compress_bench.evidence import Counted, Evidence, TestImages, Variant
+from compress_bench.graph.layers import macs_job, profile_job, read_layers
+from compress_bench.graph.macs import count_macs
+from compress_bench.jobs.listening import Event
+from compress_bench.measure.bed import Bed, job, model
+from compress_bench.measure.predictions import read_answers
+from compress_bench.portability.check import CoreCheck, check_places
+from compress_bench.portability.questions import Questions, prepare
+from compress_bench.subjects.bundle import Subjects
+from compress_bench.targets import Place, Stream, local
+
+Checks = list[dict[str, Any]]
+
+_NOT_COUNTED = "instructions were not asked for; leave --instructions off out"
+
+
+def played(machine: Mapping[str, Any], core: str) -> dict[str, Any]:
+    """The report's `machine` for an emulated core; memory and clock would be the host's."""
+    emulator = find_emulator(find_core(core))
+    return dict(machine) | {
+        "emulated": True,
+        "emulates": core,
+        "emulator": f"qemu {emulator.version}",
+        "memory_bytes": None,
+        "governor": None,
+    }
+
+
+def untimed(core: str) -> str:
+    """Why an emulated core has neither times nor memory nor energy, and where to have them."""
+    return (
+        f"emulated: {core} is played by another processor, whose times, memory and energy mean "
+        "nothing; give --target ssh://user@host to measure on a board"
+    )
+
+
+def measure_emulated(
+    bed: Bed, place: Place, found: Subjects, settings: Bench, progress: Progress
+) -> tuple[Evidence, tuple[str, ...], Checks]:
+    """Ask an emulated core all that does not take time, and hold it against this machine.
+
+    Args:
+        bed: of which the seed counts.
+        place: the core.
+        found: files and images.
+        settings: whether instructions are wanted.
+        progress: where it is shown.
+
+    Returns:
+        The evidence without times, notes for the user, and the check as reports hold it.
+
+    Raises:
+        BenchError: a file's outputs are not finite, or not one per class.
+    """
+    assert place.emulates is not None
+    kept = _Kept(place.stream)
+    with tempfile.TemporaryDirectory(prefix="compress-emulated-") as folder:
+        questions = prepare(found.variants, found.images, Path(folder), bed.seed)
+        listening = replace(place, stream=kept.listen)
+        (check,) = check_places(questions, [listening], progress)
+        images, answers = _answers(questions, kept.answers, found.images)
+    counted = {v.name: _counted(check, v.name, settings, place.emulates) for v in found.variants}
+    evidence = Evidence(
+        reference=found.reference,
+        variants={v.name: v for v in _with_macs(bed, questions.variants)},
+        batch_size=bed.batch_size,
+        latency=(),
+        fresh={},
+        images=images,
+        answers=answers,
+        counted=counted,
+        untimed=untimed(place.emulates),
+    )
+    return evidence, _notes(found.images, images), [_told(check, counted)]
+
+
+@dataclass
+class _Kept:
+    """A stream that keeps the answers to images that pass through it, by variant."""
+
+    stream: Stream
+    answers: dict[str, list[Event]] = field(default_factory=dict)
+
+    def listen(self, job: Mapping[str, Any]) -> Generator[Event, None, None]:
+        """Put a job to the runner; its events."""
+        with closing(self.stream(job)) as events:
+            for event in events:
+                if event["event"] in ("logits", "labels"):
+                    self.answers.setdefault(event["variant"], []).append(event)
+                yield event
+
+
+def _answers(
+    questions: Questions, heard: Mapping[str, Sequence[Event]], images: TestImages | None
+) -> tuple[TestImages | None, dict[str, Answers]]:
+    """The images that every file had the time to answer, and its answers to them."""
+    if images is None or questions.evaluation is None or not heard:
+        return None, {}
+    with np.load(questions.evaluation, allow_pickle=False) as file:
+        chosen = replace(images, images=file["images"], labels=file["labels"])
+    named = {variant.name: variant for variant in questions.variants}
+    found = {
+        name: join([read_answers(event, named[name], chosen) for event in events])
+        for name, events in heard.items()
+    }
+    least = min(len(answers.labels) for answers in found.values())
+    kept = replace(chosen, images=chosen.images[:least], labels=chosen.labels[:least])
+    cut = {n: Answers(a.labels[:least], a.confidence[:least]) for n, a in found.items()}
+    return kept, cut
+
+
+def _counted(check: CoreCheck, name: str, settings: Bench, core: str) -> Counted:
+    """The check's instructions as evidence."""
+    own = check.variants.get(name)
+    counted = own.instructions if own is not None and settings.instructions != "off" else None
+    if counted is not None:
+        return Counted(
+            instructions=(counted["value"],),
+            source=counted["source"],
+            energy_reason=untimed(core),
+        )
+    reason = check.reason if own is None else own.instructions_reason
+    return Counted(reason=reason or _NOT_COUNTED, energy_reason=untimed(core))
+
+
+def _with_macs(bed: Bed, variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """With multiply-adds: the same on every core, and soonest counted here."""
+    wanted = job("several", bed, [model(variant) for variant in variants])
+    parts = [macs_job(profile_job(job("layers", bed, [model(v)]))) for v in variants]
+    found: dict[str, int | None] = {}
+    try:
+        with closing(local.stream(wanted | {"jobs": parts})) as events:
+            for event in events:
+                if event["event"] == "layers":
+                    nodes = read_layers(event).nodes
+                    found[event["variant"]] = count_macs(nodes, bed.batch_size).total
+    except RunnerLostError:  # the check says of which file
+        pass
+    return tuple(replace(variant, macs=found.get(variant.name)) for variant in variants)
+
+
+def _notes(all_images: TestImages | None, images: TestImages | None) -> tuple[str, ...]:
+    """How few images the answers are of."""
+    if all_images is None or images is None:
+        return ()
+    few, every = len(images.labels), len(all_images.labels)
+    if few == every:
+        return ()
+    return (
+        f"accuracy and agreement are of {few} of {every:,} test images, which is few: an emulated "
+        "core takes hundreds of times as long for each; without --target all are answered here",
+    )
+
+
+def _told(check: CoreCheck, counted: Mapping[str, Counted]) -> dict[str, Any]:
+    """The check as reports hold it, without what was not asked for."""
+    told = check.to_dict()
+    for name, fields in told["variants"].items():
+        if not counted[name].instructions and fields["instructions"] is not None:
+            fields.update(instructions=None, instructions_reason=counted[name].reason)
+    return told
