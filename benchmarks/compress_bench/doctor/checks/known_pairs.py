@@ -1,0 +1,12 @@
+"""Versions and processors that are known not to work together."""
+
+from compress_bench.doctor import WORST_FIRST, Facts, Finding
+from compress_bench.doctor.pairs import PAIRS, applies, as_finding
+
+NEEDS_HARDWARE = False
+
+
+def check(facts: Facts) -> Finding | None:
+    """The worst of those that this machine has."""
+    found = [as_finding(pair) for pair in PAIRS if applies(pair, facts)]
+    return min(found, key=lambda one: WORST_FIRST.index(one.status), default=None)
