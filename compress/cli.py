@@ -14,7 +14,7 @@ from typing import Any
 from cyclopts import App
 
 from compress.commands.chain import init, run
-from compress.commands.deploying import bench, export, predict, report
+from compress.commands.deploying import bench, doctor, export, pack, predict, report
 from compress.commands.training import distill, logits, train
 from compress.explain import explain
 
@@ -48,7 +48,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (run, init, train, logits, distill, export, bench, predict, report):
+for command in (run, init, train, logits, distill, export, bench, pack, predict, report, doctor):
     app.command(command)
 
 

@@ -8,7 +8,8 @@ CompressError (1)
 ├── TrainingError (1)      training that diverged
 ├── ExportError (1)        a conversion that failed or does not match
 ├── BenchError (1)         a measurement that could not be made
-│   └── RunnerLostError     the measuring process died, or its link dropped
+│   ├── RunnerLostError     the measuring process died, or its link dropped
+│   └── EmulatorMissingError  no qemu here that plays the processor asked for
 ├── MissingExtraError (1)  a package that another `pip install` brings
 ├── GoalMissedError (3)    measured, and a goal is not met
 ├── InconclusiveError (4)  measured, and the machine cannot tell
@@ -56,6 +57,10 @@ class BenchError(CompressError):
 
 class RunnerLostError(BenchError):
     """The process that measures ended without a last word; what it had told is kept."""
+
+
+class EmulatorMissingError(BenchError):
+    """This machine cannot play that processor; a check of many core types goes on without it."""
 
 
 class MissingExtraError(CompressError):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.errors import GoalMissedError, InconclusiveError
+from compress.errors import BenchError, ExportError, GoalMissedError, InconclusiveError
 from compress.flags import Output
 from compress.launched import is_first
 
@@ -106,6 +106,24 @@ def show_bundle(out: Path, output: Output) -> None:
         render_bundle(out, bundle, stdout())
 
 
+def check_exported_cores(out: Path) -> None:
+    """A bundle whose files answer otherwise on a core of --check-cpu is whole, and yet a failure.
+
+    Raises:
+        ExportError: names the cores.
+    """
+    from compress.artifacts import BUNDLE, read_json
+
+    checks = read_json(out / BUNDLE, kind="bundle")["checks"].get("cpu", ())
+    failed = [check["core"] for check in checks if check["status"] == "fail"]
+    if failed:
+        raise ExportError(
+            f"{out}: expected files that answer alike on every core type of --check-cpu, found "
+            f"{', '.join(failed)} to fail, for the reasons above; the bundle is whole: deploy it "
+            "to other cores, or export it otherwise"
+        )
+
+
 def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -> None:
     """Write and show a report, and end with its verdict's exit code."""
     from compress_bench.report import render_terminal, write_report
@@ -117,14 +135,45 @@ def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -
         render_terminal(report, stdout())
         for path in written:
             sys.stdout.write(f"{path}\n")
+    _check_cores(report)
     status = report["verdict"]["status"]
     if status == "fail":
         raise GoalMissedError("verdict: fail; a goal is not met, see the goals above")
     if status == "inconclusive":
+        advice = "measure on an idle machine or with --profile strict"
+        if report["machine"].get("emulates"):
+            advice = "see above what would; goals on time take a board"
         raise InconclusiveError(
-            "verdict: inconclusive; the intervals do not decide every goal: "
-            "measure on an idle machine or with --profile strict"
+            f"verdict: inconclusive; the intervals do not decide every goal: {advice}"
         )
+
+
+def _check_cores(report: dict[str, Any]) -> None:
+    """A file that answers otherwise on a core has failed there, whatever the goals.
+
+    Raises:
+        BenchError: names the cores.
+    """
+    checks = report.get("portability") or ()
+    failed = [check["core"] for check in checks if check["status"] == "fail"]
+    if failed:
+        raise BenchError(
+            f"the check on {', '.join(failed)} failed; the report above says of which file and why"
+        )
+
+
+def finish_doctor(content: dict[str, Any], output: Output) -> None:
+    """Show what the doctor found, and end with 1 if a bench is impossible there."""
+    from compress_bench.doctor.terminal import render_doctor
+
+    if output.json:
+        write_json_line(content)
+    elif not output.quiet:
+        render_doctor(content, stdout())
+    failed = [finding for finding in content["findings"] if finding["status"] == "fail"]
+    if failed:
+        names = ", ".join(finding["check"] for finding in failed)
+        raise BenchError(f"{content['target']}: expected a machine to bench on, found: {names}")
 
 
 def write_comparison(reports: list[dict[str, Any]], out: Path, output: Output) -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.data.wording import counted
+from compress.show_cores import HEADER, TITLE, core_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +57,13 @@ def _print_table(title: str, header: Row, lines: Sequence[Row], console: "Consol
 def tables(bundle: Found) -> Iterator[tuple[str, Row, list[Row]]]:
     """Title, header and rows of each table that the bundle has something for."""
     yield "Files", ("file", "role", "size", "right on validation"), list(_files(bundle))
+    yield from _int8_tables(bundle)
+    cores = list(core_rows(bundle))
+    if cores:
+        yield TITLE, HEADER, cores
+
+
+def _int8_tables(bundle: Found) -> Iterator[tuple[str, Row, list[Row]]]:
     int8 = bundle["checks"].get("int8")
     if not int8:
         return

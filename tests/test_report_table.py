@@ -69,6 +69,11 @@ def test_emulated_times_are_not_shown_and_the_caption_says_why():
     assert any("emulated" in sentence for sentence in table.caption)
 
 
+def test_the_caption_names_the_board_that_was_measured():
+    report = changed(build_report(), "ssh://pi@board", "machine", "target")
+    assert any("Machine: ssh://pi@board, " in line for line in build_table(report).caption)
+
+
 def test_the_caption_names_images_confidence_machine_and_resolution():
     caption = " ".join(build_table(build_report()).caption)
     for part in ("2,000 test images of demo", "95 %", "1 thread", "profile standard"):

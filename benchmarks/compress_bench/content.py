@@ -11,7 +11,7 @@ from compress.artifacts import header
 from compress.settings import Bench, Run
 from compress_bench import noise
 from compress_bench.differences import compare_roles, disagreements
-from compress_bench.evidence import COPY, Evidence
+from compress_bench.evidence import COPY, Evidence, TestImages
 from compress_bench.measure.bed import Bed
 from compress_bench.metrics import Goal, load_metric, metric_names
 from compress_bench.subjects.bundle import Subjects
@@ -42,7 +42,7 @@ def report_content(
         "verdict": dict(verdict),
         "machine": dict(machine),
         "settings": _settings(settings, bed, found, evidence),
-        "data": _data(found),
+        "data": _data(evidence.images),
         "resolution": evidence.resolution.to_dict()
         | {"samples_seconds": evidence.raw_samples(COPY)},
         "flags": noise.flags(evidence),
@@ -80,20 +80,26 @@ def recipe_content(settings: Bench, run: Run, bed: Bed, goals: Sequence[Goal]) -
 
 def _settings(settings: Bench, bed: Bed, found: Subjects, evidence: Evidence) -> dict[str, Any]:
     return {
-        "mode": "back-to-back and paced" if any(evidence.paced.values()) else "back-to-back",
-        "threads": _common([variant.threads for variant in found.variants]),
+        "mode": _mode(evidence),
+        "threads": _common([variant.threads for variant in evidence.variants.values()]),
         "batch_size": bed.batch_size,
         "profile": settings.profile,
-        "processes": bed.profile.processes,
-        "rounds": bed.profile.rounds,
+        "processes": None if evidence.untimed else bed.profile.processes,
+        "rounds": None if evidence.untimed else bed.profile.rounds,
         "reference": found.reference,
-        "spinning": _common([spins(variant.session) for variant in found.variants]),
+        "spinning": _common([spins(variant.session) for variant in evidence.variants.values()]),
         "runtimes": list(settings.runtime),
         "fps": settings.fps,
-        "sustained_seconds": bed.profile.sustained_seconds,
+        "sustained_seconds": None if evidence.untimed else bed.profile.sustained_seconds,
         "time_cap_seconds": bed.profile.time_cap_seconds,
         "seed": bed.seed,
     }
+
+
+def _mode(evidence: Evidence) -> str:
+    if evidence.untimed:
+        return "not timed"
+    return "back-to-back and paced" if any(evidence.paced.values()) else "back-to-back"
 
 
 def _common(values: Sequence[int]) -> int | None:
@@ -101,10 +107,9 @@ def _common(values: Sequence[int]) -> int | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _data(found: Subjects) -> dict[str, Any]:
-    if found.images is None:
+def _data(images: TestImages | None) -> dict[str, Any]:
+    if images is None:
         return {"reference": None, "n": 0, "classes": []}
-    images = found.images
     return {
         "reference": images.reference,
         "n": len(images.labels),

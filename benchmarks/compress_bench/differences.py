@@ -21,7 +21,7 @@ def disagreements(evidence: Evidence) -> list[dict[str, Any]]:
     Those come first of which both are surest.
     """
     student = _counterpart(evidence)
-    if evidence.images is None or student is None:
+    if evidence.images is None or student is None or not len(evidence.images.images):
         return []
     sure = {name: answers.confidence for name, answers in evidence.answers.items()}
     answers = {name: evidence.predictions(name) for name in evidence.answers}

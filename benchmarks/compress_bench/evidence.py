@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compress.preprocess import Preprocessing
 from compress_bench.answers import Answers
 from compress_bench.graph.layers import Profiled
-from compress_bench.statistics import Resolution, Round, log_ratios, resolution
+from compress_bench.statistics import Resolution, Round, log_ratios, missing, resolution
 
 COPY = "reference again"  # the A/A copy; no variant's name has a space
 
@@ -67,9 +67,10 @@ class TestImages:
     Attributes:
         reference: where they come from.
         path: .npz with `images` and `labels`, for the runner.
-        images: uint8 [N, H, W, C].
+        images: uint8 [N, H, W, C]; of a board's record without its bundle [0, H, W, C].
         labels: int64 [N].
         classes: names in the order of the labels.
+        digest: `images_digest` of pixels that are not here.
     """
 
     __test__ = False  # pytest: not a test
@@ -79,6 +80,7 @@ class TestImages:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +196,7 @@ class Counted:
 
     Attributes:
         instructions: per inference, one number a process; empty where nothing counts them.
-        source: what counted: perf_event or valgrind.
+        source: what counted: perf_event, valgrind, or an emulator's plugin.
         reason: why nothing did.
         joules: per inference, one number a process; empty where there is no counter.
         energy_source: which counter.
@@ -209,6 +211,11 @@ class Counted:
     energy_source: str = ""
     energy_reason: str = ""
     lost: str = ""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an emulated processor counted: its counts are as they are, and no sample."""
+        return self.source not in ("", "perf_event")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,8 +269,8 @@ class Evidence:
         reference: the variant that the others are compared with.
         variants: in the order of the report.
         batch_size: images an inference.
-        latency: one entry per process.
-        fresh: per variant, one entry per process.
+        latency: one entry per process; none where nothing was timed.
+        fresh: per variant, one entry per process; none likewise.
         images: None where no images were given.
         answers: of each variant to each image; empty without images.
         cores: of the machine, as far as the runner may use them.
@@ -276,6 +283,7 @@ class Evidence:
         gaps: what of all else was planned and is not there.
         asked: which of paced, sustained and profiles the settings wanted.
         sweep: rows and what they recommend, as the report holds them; empty without --sweep.
+        untimed: why neither times nor memory nor energy were measured; empty where they were.
     """
 
     reference: str
@@ -295,6 +303,7 @@ class Evidence:
     gaps: tuple[Gap, ...] = ()
     asked: frozenset[str] = frozenset()
     sweep: Mapping[str, Any] = field(default_factory=dict)
+    untimed: str = ""
 
     @property
     def room(self) -> Room:
@@ -333,5 +342,7 @@ class Evidence:
 
     @cached_property
     def resolution(self) -> Resolution:
-        """What the reference against its own copy shows."""
+        """What the reference against its own copy shows; nothing where nothing was timed."""
+        if not self.latency:
+            return Resolution(missing(self.untimed), None, self.untimed)
         return resolution(self.log_ratios(self.reference, COPY))

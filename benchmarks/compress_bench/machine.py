@@ -1,8 +1,12 @@
-"""What the measured machine is, read from the runner's raw facts."""
+"""What the measured machine is, read from the runner's raw facts.
+
+Python 3.8 and the standard library alone: the packed file names a board with it.
+"""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Dict, List, Mapping, Optional
 
 from compress.errors import BenchError
 
@@ -26,7 +30,7 @@ _ARM_PARTS = {
 }
 
 
-def describe_machine(raw: Mapping[str, Any]) -> dict[str, Any]:
+def describe_machine(raw: Mapping[str, Any]) -> Dict[str, Any]:
     """The report's `machine`, from the runner's hello and machine events."""
     return {
         "machine": raw["machine"],
@@ -53,17 +57,17 @@ def cpu_name(raw: Mapping[str, Any]) -> str:
     return f"{name} ({raw['device_model']})" if raw["device_model"] else str(name)
 
 
-def _fields(cpuinfo: str, name: str) -> list[str]:
+def _fields(cpuinfo: str, name: str) -> List[str]:
     return [v.strip() for v in re.findall(rf"(?m)^{re.escape(name)}\s*:(.*)$", cpuinfo)]
 
 
-def memory_bytes(meminfo: str) -> int | None:
+def memory_bytes(meminfo: str) -> Optional[int]:
     """The machine's memory; None where the system does not say."""
     match = re.search(r"MemTotal:\s*(\d+) kB", meminfo)
     return int(match[1]) * 1024 if match else None
 
 
-def isa(cpuinfo: str) -> list[str]:
+def isa(cpuinfo: str) -> List[str]:
     """Those of `ISA` that every core has."""
     cores = [set(line.split()) for line in _fields(cpuinfo, "flags") + _fields(cpuinfo, "Features")]
     return [name for name in ISA if cores and all(name in core for core in cores)]

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from compress.errors import UsageError
 from compress.settings import Bench
+
+_EMULATE = "emulate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +81,11 @@ def choose_profile(settings: Bench) -> Profile:
     """The profile of that name, with what the user gave in place of its own.
 
     Raises:
-        UsageError: a number that cannot be measured with, or an unknown profile.
+        UsageError: a number that cannot be measured with, an unknown profile, or a flag that asks
+            an emulated core for times.
     """
     settings.check()
+    _check_untimed(settings)
     profile = PROFILES[settings.profile]
     return replace(
         profile,
@@ -88,3 +93,23 @@ def choose_profile(settings: Bench) -> Profile:
         sustained_seconds=settings.sustained or profile.sustained_seconds,
         time_cap_seconds=settings.time_cap or profile.time_cap_seconds,
     )
+
+
+def _check_untimed(settings: Bench) -> None:
+    """Refuse flags that ask an emulated core for times, or for another runtime."""
+    if settings.target.partition(":")[0] != _EMULATE:
+        return
+    refused = {
+        f"--fps {settings.fps or 0:g}": settings.fps is not None,
+        f"--sustained {settings.sustained or 0:g}": settings.sustained is not None,
+        "--sweep": settings.sweep,
+        f"--instructions {settings.instructions}": settings.instructions in ("perf", "valgrind"),
+        f"--runtime {' '.join(settings.runtime)}": tuple(settings.runtime) != ("onnxruntime",),
+    }
+    for flag, given in refused.items():
+        if given:
+            raise UsageError(
+                f"{flag}: expected only what can be had of --target {settings.target}, which is "
+                "answers and instructions of onnxruntime and no times; leave it out, or measure on "
+                "a board"
+            )

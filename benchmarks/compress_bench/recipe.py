@@ -18,6 +18,7 @@ from compress_bench.content import recipe_content, report_content
 from compress_bench.evidence import Evidence
 from compress_bench.measure import valgrind
 from compress_bench.measure.bed import Bed, Clock
+from compress_bench.measure.emulated import measure_emulated, played
 from compress_bench.measure.everything import measure_everything
 from compress_bench.measure.sweep import (
     measure_sweep,
@@ -73,6 +74,7 @@ def bench(
     old = None if settings.baseline is None else read_baseline(settings.baseline)
     profile = choose_profile(settings)
     if settings.instructions == "valgrind":
+        valgrind.check_local(settings.target)
         valgrind.check_installed()
     with (
         open_place(settings.target, progress) as place,
@@ -98,7 +100,12 @@ def bench(
             clock=Clock(profile.time_cap_seconds),
             runtimes=runtime_files(settings.runtime),
         )
-        evidence, notes = measure_everything(bed, found, machine["cores"], settings, progress)
+        if place.emulates is None:
+            evidence, notes = measure_everything(bed, found, machine["cores"], settings, progress)
+            checks: list[dict[str, Any]] = []
+        else:
+            machine = played(machine, place.emulates)
+            evidence, notes, checks = measure_emulated(bed, place, found, settings, progress)
         bundle = subjects[0] if is_bundle(subjects) else None
         sweep, more = _sweep(bed, evidence, machine, settings, bundle, progress)
     evidence = replace(evidence, sweep=sweep or {})  # a remedy may be in it
@@ -111,7 +118,7 @@ def bench(
         evidence=evidence,
         verdict=verdict,
     )
-    report |= {"sweep": sweep, "baseline": None}
+    report |= {"sweep": sweep, "baseline": None, "portability": checks}
     report |= {"recipe": recipe_content(settings, run, bed, limits)}
     if old is None:
         return report

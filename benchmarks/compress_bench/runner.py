@@ -3,7 +3,7 @@
 A job comes as JSON on standard input; events go out as JSON Lines, each flushed at once, so that
 whoever listens keeps the finished rounds when the link drops. All statistics are made by the
 listener, from the raw samples. Job kinds: inspect, latency, paced, sustained, memory, counts,
-layers, predict, outputs, and several of them in one process.
+layers, predict, outputs, examine, and several of them in one process.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import platform
 import random
 import re
+import shutil
 import struct
 import sys
 import tempfile
@@ -35,6 +36,7 @@ PREDICT_BATCH = 64
 LINE_ROWS = 1024  # rows of logits in one event
 PROFILE_WARM_UP = 3  # profiled inferences left out: they allocate, and find cold caches
 PROFILE_LEAST = 5
+FIRMWARE_SECONDS = 5  # after which a firmware that does not answer is left alone
 
 # What can be fed, by onnxruntime's name of it.
 DTYPES = {
@@ -74,8 +76,10 @@ _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "armv7l": 364
 _THERMAL = "/sys/class/thermal"
 _FREQUENCY = "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq"
 # A Raspberry Pi's firmware; bits 0 to 3 say what happens now: under-voltage, capped, throttled,
-# soft temperature limit.
-_PI_THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+# soft temperature limit; bits 16 to 19 the same of the time since it was switched on.
+# Source: https://www.raspberrypi.com/documentation/computers/os.html#get_throttled; the kernel's
+# file: https://github.com/raspberrypi/linux/pull/2397. A model can have an address after "soc".
+_PI_THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
 
 Json = Dict[str, Any]
 Emit = Callable[[Json], None]
@@ -110,6 +114,7 @@ def do(job: Json, emit: Emit) -> None:
         "layers": layers,
         "predict": predict,
         "outputs": outputs,
+        "examine": examine,
         "several": several,
     }
     kinds[job["kind"]](job, emit)
@@ -157,6 +162,8 @@ def load_libraries(job: Json) -> Json:
     """Import numpy and the runtimes that the job needs, timed: the first part of a cold start."""
     # Linux wheels since 1.29 record telemetry with a thread of their own.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if job["kind"] == "examine":  # it works where nothing is installed
+        return {"event": "hello", "protocol": PROTOCOL, "python": platform.python_version()}
     started = time.perf_counter()
     import numpy as np
 
@@ -381,6 +388,36 @@ def read_text(path: str) -> str:
         return ""
 
 
+# ------------------------------------------------------------------------------------- examine
+
+
+def examine(job: Json, emit: Emit) -> None:
+    """Tell what the doctor asks of this machine; neither numpy nor onnxruntime is needed."""
+    emit({"event": "phase", "phase": "looking at the machine", "variant": "examine"})
+    state = system_state()
+    counter, counter_reason = open_counter(PERF_HARDWARE, PERF_INSTRUCTIONS)
+    if counter is not None:
+        os.close(counter)
+    meter, meter_reason = find_meter("/sys")
+    firmware = {
+        "throttled": firmware_throttled(),
+        "celsius": firmware_celsius(),
+        "hertz": firmware_hertz(),
+    }
+    emit(
+        dict(
+            machine_facts(),
+            event="examined",
+            state=state,
+            firmware=firmware,
+            counter_reason=counter_reason,
+            meter=meter.source if meter else "",
+            meter_reason=meter_reason,
+            **load_module(job["examiner"]).look(job.get("busy_seconds", 0.5)),
+        )
+    )
+
+
 # ------------------------------------------------------------------------------------- latency
 
 
@@ -548,7 +585,6 @@ def system_state() -> Json:
     for core in range(os.cpu_count() or 1):
         folder = "/sys/devices/system/cpu/cpu%d/thermal_throttle/" % core
         throttled += int(read_text(folder + "core_throttle_count").strip() or 0)
-    firmware = read_text(_PI_THROTTLED).strip()
     return {
         "seconds": time.perf_counter(),
         "own_cpu_seconds": time.process_time(),
@@ -556,7 +592,7 @@ def system_state() -> Json:
         "stolen_cpu_seconds": ticks[7] / os.sysconf("SC_CLK_TCK") if len(ticks) > 7 else None,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "throttle_count": throttled,
-        "firmware_throttled": int(firmware, 16) & 0xF if firmware else 0,
+        "firmware_throttled": (firmware_throttled() or 0) & 0xF,
         "khz": frequency_khz(),
         "celsius": hottest_celsius(),
     }
@@ -574,7 +610,71 @@ def hottest_celsius() -> Optional[float]:
     zones = sorted(Path(_THERMAL).glob("thermal_zone*/temp"))
     found = [read_text(str(zone)).strip() for zone in zones]
     known = [int(text) / 1000 for text in found if text.lstrip("-").isdigit()]
-    return max(known) if known else None
+    return max(known) if known else firmware_celsius()
+
+
+# ------------------------------------------------------------------------ a Raspberry Pi's firmware
+
+
+def vcgencmd(*words: str) -> str:
+    """What the firmware of a Raspberry Pi answers; nothing where there is none, or no permission.
+
+    Source: https://www.raspberrypi.com/documentation/computers/os.html#vcgencmd
+    """
+    import subprocess
+
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=FIRMWARE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+
+def firmware_throttled(root: str = "/") -> Optional[int]:
+    """The bits of `_PI_THROTTLED`, from the kernel's file under `root` or from vcgencmd."""
+    files = sorted(Path(root).glob(_PI_THROTTLED))
+    said = read_text(str(files[0])) if files else vcgencmd("get_throttled")  # throttled=0x50005
+    match = re.match(r"(?:throttled=)?(?:0x)?([0-9a-fA-F]+)\s*$", said)
+    return int(match.group(1), 16) if match else None
+
+
+def firmware_celsius() -> Optional[float]:
+    """The chip's temperature, as in temp=48.3'C."""
+    return _firmware_number(r"temp=([\d.]+)'C", vcgencmd("measure_temp"))
+
+
+def firmware_hertz() -> Optional[float]:
+    """The ARM cores' clock as it is, not as it was asked for, as in frequency(0)=1500398464."""
+    return _firmware_number(r"frequency\(\d+\)=(\d+)", vcgencmd("measure_clock", "arm"))
+
+
+def _firmware_number(pattern: str, said: str) -> Optional[float]:
+    match = re.match(pattern, said)
+    return float(match.group(1)) if match else None
+
+
+def pmic_watts(said: str) -> Optional[float]:
+    """Power of the rails whose volts and amperes are both known, from vcgencmd's pmic_read_adc.
+
+    Its lines are ` VDD_CORE_A current(7)=1.12518000A` and ` VDD_CORE_V volt(15)=0.89316150V`; the
+    input, EXT5V, and the clock's battery have no current and do not count.
+
+    Source: a Raspberry Pi 5's output, at https://github.com/jfikar/RPi5-power
+    """
+    found = re.findall(r"(\S+)_([AV]) +(?:current|volt)\(\d+\)=([\d.]+)[AV]", said)
+    amperes = {rail: float(value) for rail, unit, value in found if unit == "A"}
+    volts = {rail: float(value) for rail, unit, value in found if unit == "V"}
+    both = [rail for rail in amperes if rail in volts]
+    return sum(amperes[rail] * volts[rail] for rail in both) if both else None
 
 
 # ----------------------------------------------------------------------------- paced, sustained
@@ -718,6 +818,9 @@ COUNT_SECONDS = 1.0  # of counted inferences, but between these numbers of them
 COUNT_LEAST, COUNT_MOST = 3, 25
 CALLGRIND_RUNS = 10  # of a small model: Python's own instructions vary by some hundreds
 CALLGRIND_SMALL = 0.1  # seconds of an inference on the emulated processor; larger ones run once
+MARK_CALL = 5001  # a system call that Linux does not have, and that the emulator's counter sees
+PLAYED_SMALL = 2_000_000  # instructions of an inference; Python's own some thousands show in it
+PLAYED_WARM_UP, PLAYED_RUNS = 15, 11  # of a small one; Python 3.11 adapts its code as it goes
 CALLGRIND_SLOWER = 2.0  # than inferences on the emulated processor that are not counted
 METER_SECONDS = 1.0  # RAPL moves once a millisecond
 METER_PERIOD = 0.05  # a meter on a slow bus takes a millisecond to read
@@ -754,6 +857,8 @@ def counts(job: Json, emit: Emit) -> None:
     }
     if job["instructions"] == "valgrind":
         event.update(count_emulated(model, job, emit))
+    elif job["instructions"] == "emulator":
+        event.update(count_played(model, job, emit))
     else:
         event.update(count_here(model, job, emit))
     emit(event)
@@ -863,6 +968,43 @@ def count_emulated(model: Json, job: Json, emit: Emit) -> Json:
     return {"source": "valgrind", "reason": "", "inferences": runs}
 
 
+def count_played(model: Json, job: Json, emit: Emit) -> Json:
+    """Let the emulator that this runs on write how many instructions it has executed at each mark.
+
+    The listener names the file, or the reason why there is none. One thread: how several wait for
+    each other is chance.
+    """
+    found: Json = {"energy_reason": "not measured on an emulated processor"}
+    if not job.get("marks"):
+        return dict(found, reason=job.get("marks_reason") or "this machine is not emulated")
+    deadline, marks = Deadline(job.get("budget_seconds")), Path(job["marks"])
+    run = counted_stream(dict(model, threads=1), job, emit).run
+    seconds = [timed(run) for _ in range(COUNT_WARM_UP)][-1]
+    # How often it runs must not depend on how fast this machine is.
+    small = executed(run, 1, marks)[0] < PLAYED_SMALL
+    more, runs = (PLAYED_WARM_UP, PLAYED_RUNS) if small else (0, COUNT_LEAST)
+    if deadline.left() < seconds * (more + runs):
+        reason = "one inference takes %.0f s on the emulated core, and %.0f s are left"
+        return dict(found, reason=reason % (seconds, max(deadline.left(), 0.0)))
+    executed(run, more, marks)
+    # The middle one: now and then Python or the allocator does something of its own.
+    middle = float(sorted(executed(run, runs, marks))[runs // 2])
+    return dict(found, instructions=middle, source="qemu plugin", reason="", inferences=runs)
+
+
+def executed(run: Callable[[], Any], runs: int, marks: Path) -> List[int]:
+    """Instructions of each of some runs, from the emulator's marks before, between and after."""
+    import ctypes
+
+    mark = ctypes.CDLL(None).syscall
+    for _ in range(runs):
+        mark(MARK_CALL)
+        run()
+    mark(MARK_CALL)
+    counts = [int(word) for word in marks.read_text().split()][-runs - 1 :]
+    return [after - before for before, after in zip(counts, counts[1:])]  # noqa: B905, RUF007
+
+
 def count_from_here() -> None:
     """Tell valgrind, under which this runs, to count."""
     import subprocess
@@ -886,6 +1028,7 @@ class Rapl:
     """
 
     source = "RAPL, the whole processor package"
+    period = METER_PERIOD
 
     def __init__(self, domains: List[Path]) -> None:
         """Of the packages in these folders of powercap's."""
@@ -918,6 +1061,8 @@ class Rail:
         source: which rail this is.
     """
 
+    period = METER_PERIOD
+
     def __init__(self, chip: Path, channel: str, label: str) -> None:
         """Of one channel of a chip's folder in hwmon."""
         self.source = "%s, the board's input %s" % (read_text(str(chip / "name")).strip(), label)
@@ -944,6 +1089,57 @@ class Rail:
         return sum(self._watts) / len(self._watts) * seconds
 
 
+class Pmic:
+    """The power chip of a Raspberry Pi 5, whose rails feed the whole board but USB and 5 V pins.
+
+    A reading is a process of its own, which works while inferences run: a reading between them
+    would see the processor idle.
+
+    Attributes:
+        source: what is summed.
+    """
+
+    source = "PMIC, the sum of the board's rails; USB and the 5 V pins are not among them"
+    period = 0.1  # seconds; a process each
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._watts: List[float] = []
+        self._reading: Any = None
+
+    def begin(self) -> None:
+        """Forget what was sampled, and begin a reading."""
+        self._finish()
+        self._watts = []
+        self._start()
+
+    def sample(self) -> None:
+        """Keep the reading that was begun before, and begin the next."""
+        watts = pmic_watts(self._finish())
+        if watts is None:
+            raise ValueError("vcgencmd pmic_read_adc names no rail with volts and amperes")
+        self._watts.append(watts)
+        self._start()
+
+    def joules(self, seconds: float) -> float:
+        """Mean power over that many seconds; the last reading may have seen no inference."""
+        self._finish()
+        return sum(self._watts) / len(self._watts) * seconds
+
+    def _start(self) -> None:
+        import subprocess
+
+        command = [shutil.which("vcgencmd") or "vcgencmd", "pmic_read_adc"]
+        self._reading = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def _finish(self) -> str:
+        if self._reading is None:
+            return ""
+        said, _ = self._reading.communicate()
+        self._reading = None
+        return str(said.decode(errors="replace"))
+
+
 def find_meter(root: str) -> Tuple[Any, str]:
     """A meter of energy under `root` (/sys), begun and read once; or None and the reason."""
     domains = [
@@ -956,6 +1152,8 @@ def find_meter(root: str) -> Tuple[Any, str]:
     for label in _INPUT_RAILS:
         if label in rails and found is None:
             found = Rail(*rails[label], label)
+    if found is None and pmic_watts(vcgencmd("pmic_read_adc")) is not None:
+        found = Pmic()
     if found is None and rails:
         return None, "none of the rails %s feeds the whole board" % ", ".join(sorted(rails))
     if found is None:
@@ -994,7 +1192,7 @@ def measure_joules(
         runs += 1
         if busy >= due:
             meter.sample()
-            due = busy + METER_PERIOD
+            due = busy + meter.period
     joules = meter.joules(busy)
     if joules <= 0:
         return None, "%s: it did not move within %.1f s" % (meter.source, busy)
@@ -1025,13 +1223,14 @@ def layers(job: Json, emit: Emit) -> None:
             emit({"event": "phase", "phase": "timing layers", "variant": model["variant"]})
             feed = make_feed(session, model, job)
             deadline = Deadline(job["budget_seconds"])
-            for index in range(PROFILE_WARM_UP + job["runs"]):
-                if index >= PROFILE_WARM_UP + PROFILE_LEAST and deadline.left() < 0:
+            warm_up = job.get("warm_up_runs", PROFILE_WARM_UP)
+            for index in range(warm_up + job["runs"]):
+                if index >= warm_up + PROFILE_LEAST and deadline.left() < 0:
                     break
                 session.run(None, feed)
             # onnxruntime writes local characters of node names as they are
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        runs = profiled_runs(events)[PROFILE_WARM_UP:]
+        runs = profiled_runs(events)[warm_up:]
         nodes = [profiled_node(key, runs) for key in (runs[0] if runs else {})]
         emit(
             {

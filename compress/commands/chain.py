@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from compress.errors import UsageError
 from compress.flags import Output, Overrides
-from compress.show import finish_report, make_progress, show
+from compress.show import check_exported_cores, finish_report, make_progress, show
 
 
 def run(
@@ -18,7 +18,7 @@ def run(
     output: Output = Output(),
 ) -> None:
     """Run the whole chain; without a recipe on the embedded images, with nothing to download."""
-    from compress.chain import run_chain
+    from compress.chain import BUNDLE, run_chain
     from compress.recipes import load_recipe, override
 
     path = recipe or output.recipe
@@ -32,6 +32,7 @@ def run(
         progress=make_progress(output),
     )
     finish_report(report, out, output)
+    check_exported_cores(out / BUNDLE)
 
 
 def init(

@@ -1,17 +1,19 @@
-"""The commands of what is deployed: export, bench, predict, report."""
+"""The commands of what is deployed: export, bench, pack, predict, report, doctor."""
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from compress.errors import StoppedError
+from compress.errors import StoppedError, UsageError
 from compress.extras import needs
 from compress.flags import Output
 from compress.settings import Bench, Export, Network, Run
 from compress.show import (
+    check_exported_cores,
+    finish_doctor,
     finish_report,
     make_progress,
     show,
@@ -45,6 +47,7 @@ def export(
         progress=make_progress(output),
     )
     show_bundle(out, output)
+    check_exported_cores(out)
 
 
 def bench(
@@ -73,6 +76,41 @@ def bench(
     except KeyboardInterrupt:
         raise StoppedError("interrupted while measuring; no report was written") from None
     finish_report(report, folder, output)
+
+
+def pack(
+    subject: Annotated[Path, Parameter(metavar="BUNDLE")],
+    *,
+    out: Annotated[Path, Parameter(alias="-o")] = Path("student.pyz"),
+    profile: Literal["quick", "standard", "strict"] = "standard",
+    threads: int | None = None,
+    fps: float | None = None,
+    time_cap: float | None = None,
+    seed: int = 0,
+    output: Output = Output(),
+) -> None:
+    """Make one file of a bundle that measures and checks itself on a board.
+
+    There `python3 student.pyz` needs Python 3.8, numpy and onnxruntime; here `compress report`
+    reads what it writes.
+
+    Args:
+        subject: A bundle folder.
+        out: The packed file.
+        profile: How much is measured there, as of bench.
+        threads: CPU threads; what bench --sweep found best, else one.
+        fps: Feed every file like a camera too: this many frames a second.
+        time_cap: Seconds on the board after which nothing more is begun.
+        seed: Of inputs and of the order within rounds.
+    """
+    from compress_bench.pack.packing import pack as stage
+
+    settings = Bench(profile=profile, fps=fps, time_cap=time_cap)
+    run = Run(threads=threads, seed=seed)
+    packed = stage(subject, out, settings=settings, run=run, progress=make_progress(output))
+    size = packed["size_bytes"] * 1e-6
+    text = f"{out}: {size:.1f} MB; copy it to the board and run there: python3 {out.name}"
+    show(output, packed, text)
 
 
 def predict(
@@ -110,21 +148,57 @@ def report(
     /,
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    goals: Path | None = None,
+    bundle: Path | None = None,
     output: Output = Output(),
 ) -> None:
-    """Show reports again, or side by side.
+    """Show reports again, or side by side, and make reports of what a packed file measured.
 
     Args:
-        reports: report.json files.
-        out: Folder for the Markdown, CSV and HTML of the comparison.
+        reports: report.json files, and records that a packed file wrote on a board.
+        out: Folder for the Markdown, CSV and HTML of the comparison, or of one record's report.
+        goals: TOML file with limits that a record is judged by.
+        bundle: What was packed, for pictures of images that the files see differently.
     """
-    from compress_bench.report import load_report, render_comparison_terminal
+    from compress_bench.pack.recorded import is_record, report_of_record
+    from compress_bench.report import load_report, render_comparison_terminal, write_report
 
-    loaded = [load_report(path) for path in reports]
+    records = {path for path in reports if is_record(path)}
+    if (goals or bundle) and len(records) < len(reports):
+        raise UsageError(
+            "--goals, --bundle: expected records of a packed file alone, found a report; its goals "
+            "were judged when it was made"
+        )
+    loaded = [
+        report_of_record(path, goals=goals, bundle=bundle) if path in records else load_report(path)
+        for path in reports
+    ]
+    if len(loaded) == len(records) == 1:
+        finish_report(loaded[0], out, output)
+        return
     written = write_comparison(loaded, out, output) if out else ()
+    for path, content in zip(reports, loaded, strict=True):
+        if out and path in records:
+            written += write_report(content, out / path.stem, make_progress(output))
     if output.json:
         write_json_line({"reports": loaded})
     elif not output.quiet:
         render_comparison_terminal(loaded, stdout())
         for path in written:
             sys.stdout.write(f"{path}\n")
+
+
+def doctor(
+    target: Annotated[str, Parameter(metavar="TARGET")] = "local",
+    /,
+    *,
+    output: Output = Output(),
+) -> None:
+    """Tell what a machine is and lacks, and what to do about it.
+
+    Args:
+        target: local, ssh://user@board, or emulate:cortex-a53, -a72, -a76 or emulate:haswell.
+    """
+    from compress_bench.doctor.recipe import doctor as stage
+
+    finish_doctor(stage(target, progress=make_progress(output)), output)

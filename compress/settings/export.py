@@ -31,6 +31,8 @@ class Export:
         min_runtime: Oldest onnxruntime that is to load the files, as 1.16.
         opset: ONNX operator set [18, or the newest that --min-runtime reads].
         batch_size: Images an inference, fixed in the files; any number if not given.
+        check_cpu: Core types on which the student's files are tried, emulated, as
+            cortex-a53,cortex-a72,cortex-a76,haswell.
         latency: Time float32 and int8 in turns on one thread, and look what layers cost.
         mean: Normalisation's mean per channel of an ONNX file that does not say it, in 0 to 255.
         scale: Its divisor per channel, in 0 to 255.
@@ -47,9 +49,15 @@ class Export:
     min_runtime: str | None = None
     opset: int | None = None
     batch_size: int | None = None
+    check_cpu: str | None = None
     latency: bool = True
     mean: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative="")] = None
     scale: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative="")] = None
+
+    def cores(self) -> tuple[str, ...]:
+        """The core types of `check_cpu`, each once."""
+        named = (name.strip() for name in (self.check_cpu or "").split(","))
+        return tuple(dict.fromkeys(name for name in named if name))
 
     def check(self) -> None:
         """Refuse numbers that no export can use, before anything is loaded.
@@ -70,5 +78,8 @@ class Export:
             value = getattr(self, name)
             usable = value is None or (len(value) in (1, 3) and all(map(isfinite, value)))
             expect(name, value, usable, "one number or three")
+        asked_cores = self.check_cpu
+        named = asked_cores is None or bool(self.cores())
+        expect("check_cpu", asked_cores, named, "core types such as cortex-a53,cortex-a72")
         scale = self.scale
         expect("scale", scale, scale is None or min(scale) > 0, "numbers above 0")

@@ -26,6 +26,7 @@ from compress_bench.subjects.evaluation_set import (
 from compress_export.advice import advise_int8, advise_size, recommend
 from compress_export.bundle import STUDENT, STUDENT_INT8, TEACHER, Findings, write_bundle
 from compress_export.choose import check_method
+from compress_export.core_checks import advise_cores, check_cpu, check_names
 from compress_export.evaluation import (
     GOLDEN_IMAGES,
     golden_arrays,
@@ -96,12 +97,13 @@ def export(
         student, teacher = results[STUDENT], results.get(TEACHER)
         results[STUDENT_INT8] = export_int8(work, sources[STUDENT], student, teacher)
     kept = _write_arrays(work, sources, results)
-    notes = [*subjects.notes, *advise_size(kept, len(dataset.test))]
+    cores = check_cpu(work, results) if settings.cores() else []
+    notes = [*subjects.notes, *advise_size(kept, len(dataset.test)), *advise_cores(cores)]
     write_bundle(
         out,
         dataset=dataset,
         variants=[result.variant for result in results.values()],
-        findings=_findings(results, settings.max_drop, notes),
+        findings=_findings(results, cores, settings.max_drop, notes),
         provenance=_inputs(subjects)
         | {
             "settings": _portable(settings),
@@ -126,6 +128,7 @@ def check_settings(settings: Export) -> Portability:
         raise UsageError("--no-onnx: ONNX is the only format so far; leave the flag out")
     settings.check()
     check_method(settings.calibration)
+    check_names(settings.cores())
     return choose_portability(settings.opset, settings.min_runtime)
 
 
@@ -166,9 +169,14 @@ def _write_arrays(work: Work, sources: Mapping[str, Source], results: Mapping[st
     return len(test)
 
 
-def _findings(results: Mapping[str, Result], max_drop: float, notes: Sequence[str]) -> Findings:
+def _findings(
+    results: Mapping[str, Result],
+    cores: Sequence[dict[str, Any]],
+    max_drop: float,
+    notes: Sequence[str],
+) -> Findings:
     """What was proven, and what follows for the user."""
-    checks = _checks(results)
+    checks = _checks(results) | ({"cpu": cores} if cores else {})
     if STUDENT_INT8 not in results:
         return Findings(checks=checks, advice=notes, recommended=STUDENT, reason="")
     float32, int8 = results[STUDENT].variant, results[STUDENT_INT8].variant

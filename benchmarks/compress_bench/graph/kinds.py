@@ -1,8 +1,14 @@
-"""What kind of work an operator does: in integers, in float, between both, or none but moving."""
+"""What kind of work an operator does: in integers, in float, between both, or none but moving.
 
-from typing import Literal
+Python 3.8 and the standard library alone: the packed file counts on a board with it.
+"""
 
-from compress_bench.graph.profiled import ProfiledNode
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from compress_bench.graph.profiled import ProfiledNode
 
 Kind = Literal["integer", "float", "boundary", "move"]
 

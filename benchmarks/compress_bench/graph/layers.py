@@ -58,14 +58,30 @@ def profile(
         BenchError: the file cannot be opened or run, or this onnxruntime's profile is empty.
     """
     (model,) = job["models"]
-    asked = {**job, "kind": "layers", "runs": runs, "budget_seconds": budget_seconds}
-    found = read_layers(_heard(target, {**asked, "optimization": "all"}))
+    asked = profile_job(job, runs, budget_seconds)
+    found = read_layers(_heard(target, asked))
     if not found.nodes:
         raise BenchError(
             f"{found.variant}: expected operators in onnxruntime's profile, found none; "
             "take a version that can profile"
         )
     return replace(found, graph=_graph(Path(model["path"])), macs=_count(target, asked))
+
+
+def profile_job(
+    job: Mapping[str, Any], runs: int = 40, budget_seconds: float = 1.0
+) -> dict[str, Any]:
+    """The job that times operators; see `profile`."""
+    asked = {"kind": "layers", "optimization": "all"}
+    return {**job, **asked, "runs": runs, "budget_seconds": budget_seconds}
+
+
+def macs_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The one after it: a single inference of the graph as the file has it."""
+    (model,) = job["models"]
+    session = {**model.get("session", {}), **_PLAIN_WEIGHTS}
+    models = [{**model, "session": session}]
+    return {**job, "models": models, "runs": 1, "optimization": "disabled"}
 
 
 def read_layers(event: Mapping[str, Any]) -> Profiled:
@@ -100,11 +116,8 @@ def _graph(path: Path) -> Graph:
 
 def _count(target: Stream, job: Mapping[str, Any]) -> Macs:
     """Multiply-adds of one image, from one inference of the graph as the file has it."""
-    (model,) = job["models"]
-    session = {**model.get("session", {}), **_PLAIN_WEIGHTS}
-    asked = {**job, "models": [{**model, "session": session}], "runs": 1}
     try:
-        found = read_layers(_heard(target, {**asked, "optimization": "disabled"}))
+        found = read_layers(_heard(target, macs_job(job)))
     except BenchError as error:
         return Macs(None, {}, f"it does not run without optimisation ({error})")
     return count_macs(found.nodes, job["batch_size"])

@@ -9,8 +9,9 @@ Source: onnx.proto3 (numbers of fields and of types); protobuf.dev/programming-g
 import math
 import mmap
 import re
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress.errors import ArtifactError
@@ -50,12 +51,14 @@ class Tensor:
         dims: its shape.
         type: of its values, one of `TYPES`; "other" for the rest.
         location: file beside the model that holds the values; empty where the model does.
+        scalar: the value of a single float32, as scales are; None for all else.
     """
 
     name: str
     dims: tuple[int, ...]
     type: str
     location: str = ""
+    scalar: float | None = None
 
     @property
     def elements(self) -> int:
@@ -85,10 +88,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """All operators and constants, those within bodies of If, Loop and Scan too."""
+    """All operators and constants, those within bodies of If, Loop and Scan too.
+
+    Attributes:
+        nodes: in the file's order.
+        tensors: constants.
+        outputs: names of what the network gives.
+    """
 
     nodes: tuple[Node, ...] = ()
     tensors: tuple[Tensor, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 def read_graph(path: Path) -> Graph:
@@ -140,7 +150,14 @@ def _read_model(data: mmap.mmap) -> Graph:
     nodes: list[Node] = []
     tensors: list[Tensor] = []
     _read_graph(data, graphs[0], nodes, tensors)
-    return Graph(tuple(nodes), tuple(tensors))
+    outputs = (
+        _value_name(data, span) for number, span in _messages(data, graphs[0]) if number == 12
+    )
+    return Graph(tuple(nodes), tuple(tensors), tuple(outputs))
+
+
+def _value_name(data: mmap.mmap, span: _Span) -> str:
+    return "".join(_text(data, value) for number, value in _messages(data, span) if number == 1)
 
 
 def _read_graph(data: mmap.mmap, span: _Span, nodes: list[Node], tensors: list[Tensor]) -> None:
@@ -170,7 +187,7 @@ def _read_node(data: mmap.mmap, span: _Span, nodes: list[Node], tensors: list[Te
         for number, value in _messages(data, attribute):
             if number == 5 and node.operator == "Constant":  # known by the name of its output
                 held = _read_tensor(data, value)
-                tensors.append(Tensor(outputs[0], held.dims, held.type, held.location))
+                tensors.append(replace(held, name=outputs[0]))
             elif number in (6, 11):  # a body, or several
                 _read_graph(data, value, nodes, tensors)
 
@@ -185,11 +202,14 @@ def _noted_module(data: mmap.mmap, span: _Span) -> str | None:
 def _read_tensor(data: mmap.mmap, span: _Span) -> Tensor:
     dims: list[int] = []
     kind, name, location = 0, "", ""
+    number_at = -1  # of a single float32, in the field of its own or in the raw one
     for number, wire, value in _fields(data, span):
         if number == 1:
             dims += [value[0]] if wire == _VARINT else _packed(data, value)
         elif number == 2:
             kind = value[0]
+        elif number in (4, 9) and value[1] - value[0] == 4:
+            number_at = value[0]
         elif number == 8:
             name = _text(data, value)
         elif number == 13:
@@ -197,7 +217,9 @@ def _read_tensor(data: mmap.mmap, span: _Span) -> Tensor:
             location = entry.get(2, "") if entry.get(1) == "location" else location
     if any(size >= 2**63 for size in dims):
         raise ValueError(f"tensor {name!r} of a negative size")
-    return Tensor(name, tuple(dims), TYPES.get(kind, "other"), location)
+    is_scalar = kind == 1 and number_at >= 0 and math.prod(dims) == 1
+    scalar = struct.unpack_from("<f", data, number_at)[0] if is_scalar else None
+    return Tensor(name, tuple(dims), TYPES.get(kind, "other"), location, scalar)
 
 
 # ------------------------------------------------------------------------------------------ wire

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-FIELDS = ("evaluation", "preprocess", "golden")
+FIELDS = ("evaluation", "preprocess", "golden", "examiner")
 
 
 def files_of(job: Mapping[str, Any]) -> Iterator[Path]:

@@ -1,17 +1,21 @@
-"""The runner's lines as events, and its end as an error that names what it was busy with."""
+"""The runner's lines as events, and its end as an error that names what it was busy with.
+
+Python 3.8 and the standard library alone: the packed file listens on a board with it.
+"""
+
+from __future__ import annotations
 
 import json
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Callable, Dict, Iterable, Iterator, Union
 
 from compress.errors import BenchError, RunnerLostError
 
-Event = dict[str, Any]
+Event = Dict[str, Any]
 
 
-def listen(lines: Iterable[str | bytes], how_it_ended: Callable[[], str]) -> Iterator[Event]:
+def listen(lines: Iterable[Union[str, bytes]], how_it_ended: Callable[[], str]) -> Iterator[Event]:
     """Yield the runner's events as they come, up to its last word.
 
     Args:
@@ -35,7 +39,7 @@ def listen(lines: Iterable[str | bytes], how_it_ended: Callable[[], str]) -> Ite
     raise RunnerLostError(f"{_subject(last)}: the measuring process {how_it_ended()}")
 
 
-def _events(lines: Iterable[str | bytes]) -> Iterator[Event]:
+def _events(lines: Iterable[Union[str, bytes]]) -> Iterator[Event]:
     for line in lines:
         try:
             yield json.loads(line)

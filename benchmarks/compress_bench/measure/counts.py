@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from compress.errors import RunnerLostError
 from compress.settings.bench import Instructions
@@ -75,14 +76,22 @@ def _count(bed: Bed, variant: Variant, instructions: str, processes: int) -> lis
     for index in range(processes):
         if events and (not bed.clock.left() or not _counters(events[-1])):
             break
-        wanted = job("counts", bed, [model(variant)], seed=bed.seed + index)
-        left = bed.clock.left() / (processes - index)
-        wanted |= {"instructions": instructions, "budget_seconds": left}
+        wanted = count_job(bed, variant, instructions, index, processes)
         try:
             events += [event for event in bed.listen(wanted) if event["event"] == "counts"]
         except RunnerLostError as error:  # an emulator may not know every instruction
             events.append({**_LOST, "reason": str(error), "energy_reason": str(error)})
     return events
+
+
+def count_job(
+    bed: Bed, variant: Variant, instructions: str, index: int, processes: int
+) -> dict[str, Any]:
+    """One process's job; it gets an equal share of the time that is left."""
+    return job("counts", bed, [model(variant)], seed=bed.seed + index) | {
+        "instructions": instructions,
+        "budget_seconds": bed.clock.left() / (processes - index),
+    }
 
 
 def _counters(event: Event) -> bool:

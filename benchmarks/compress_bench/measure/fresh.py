@@ -1,7 +1,8 @@
 """Each variant alone in fresh processes: memory and cold start."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from compress_bench.evidence import FreshProcess, Gap, Variant
 from compress_bench.jobs.listening import Event
@@ -18,22 +19,27 @@ def measure_fresh(
     Raises:
         BenchError: the runner failed, or a variant's output for an image is not finite.
     """
-    order = random.Random(bed.seed)  # noqa: S311
     found: dict[str, list[FreshProcess]] = {variant.name: [] for variant in variants}
-    for _ in range(bed.profile.fresh):
-        for variant in order.sample(list(variants), len(variants)):
-            if found[variant.name] and not bed.clock.left():
-                continue
-            events = bed.listen(job("memory", bed, [model(variant)]))
-            heard = {event["event"]: event for event in events}
-            found[variant.name].append(_fresh_process(variant, heard))
-            advance(1)
+    for variant, wanted in fresh_jobs(bed, variants):
+        if found[variant.name] and not bed.clock.left():
+            continue
+        heard = {event["event"]: event for event in bed.listen(wanted)}
+        found[variant.name].append(_fresh_process(variant, heard))
+        advance(1)
     gaps = tuple(
         cut("fresh", variant, len(found[variant.name]), bed.profile.fresh)
         for variant in variants
         if len(found[variant.name]) < bed.profile.fresh
     )
     return {name: tuple(processes) for name, processes in found.items()}, gaps
+
+
+def fresh_jobs(bed: Bed, variants: Sequence[Variant]) -> Iterator[tuple[Variant, dict[str, Any]]]:
+    """All jobs of it in turn, and whose each is."""
+    order = random.Random(bed.seed)  # noqa: S311
+    for _ in range(bed.profile.fresh):
+        for variant in order.sample(list(variants), len(variants)):
+            yield variant, job("memory", bed, [model(variant)])
 
 
 def _fresh_process(variant: Variant, events: Mapping[str, Event]) -> FreshProcess:

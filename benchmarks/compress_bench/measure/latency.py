@@ -13,7 +13,7 @@ from compress_bench.evidence import COPY, LatencyProcess, Variant
 from compress_bench.jobs.listening import Event
 from compress_bench.measure.bed import Advance, Bed, job, model, throttled
 
-_SPARE = 2  # processes that may take the place of lost ones
+SPARE = 2  # processes that may take the place of lost ones
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ def measure_latency(
     Raises:
         BenchError: the runner failed; names the variant.
     """
-    models = [model(variant) for variant in variants]
-    models += [model(variant, COPY) for variant in variants if variant.name == reference]
+    models = latency_models(variants, reference)
     processes: list[LatencyProcess] = []
     notes: dict[str, None] = {}
     whole, lost = 0, 0
@@ -52,13 +51,19 @@ def measure_latency(
         notes |= dict.fromkeys(skipped_settings(heard))
         if death is not None:
             lost += 1
-            if lost > _SPARE or not _rounds(heard):
+            if lost > SPARE or not _rounds(heard):
                 raise death
             notes |= {f"lost_process: {death}; its finished rounds are kept": None}
         processes.append(read_process(heard, lost=death is not None))
         whole += death is None
     cut = any(process.capped for process in processes)
     return Latency(tuple(processes), cut or whole < bed.profile.processes, tuple(notes))
+
+
+def latency_models(variants: Sequence[Variant], reference: str) -> list[dict[str, Any]]:
+    """What every process runs: all variants, and the copy of the reference."""
+    models = [model(variant) for variant in variants]
+    return models + [model(v, COPY) for v in variants if v.name == reference]
 
 
 def latency_job(

@@ -1,7 +1,8 @@
 """Each variant fed like a camera, alone in fresh processes: deadline misses, CPU per frame."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,18 +26,16 @@ def measure_paced(
     Raises:
         BenchError: the runner failed.
     """
-    order = random.Random(bed.seed)  # noqa: S311
     planned, gaps = bed.profile.processes, dict[str, Gap]()
     found: dict[str, list[PacedProcess]] = {variant.name: [] for variant in variants}
-    for index in range(planned):
-        for variant in order.sample(list(variants), len(variants)):
-            if variant.name in gaps or bed.profile.frames / fps > bed.clock.left():
-                continue
-            try:
-                found[variant.name].append(pace(bed, variant, fps, index))
-            except RunnerLostError as death:
-                gaps[variant.name], found[variant.name] = lost("paced", variant, death), []
-            advance(1)
+    for index, variant in paced_turns(bed, variants):
+        if variant.name in gaps or bed.profile.frames / fps > bed.clock.left():
+            continue
+        try:
+            found[variant.name].append(pace(bed, variant, fps, index))
+        except RunnerLostError as death:
+            gaps[variant.name], found[variant.name] = lost("paced", variant, death), []
+        advance(1)
     for variant in variants:
         if len(found[variant.name]) < planned:
             gaps.setdefault(variant.name, cut("paced", variant, len(found[variant.name]), planned))
@@ -44,11 +43,24 @@ def measure_paced(
     return kept, tuple(gaps.values())
 
 
+def paced_turns(bed: Bed, variants: Sequence[Variant]) -> Iterator[tuple[int, Variant]]:
+    """Whose turn it is, and in which process of its own."""
+    order = random.Random(bed.seed)  # noqa: S311
+    for index in range(bed.profile.processes):
+        for variant in order.sample(list(variants), len(variants)):
+            yield index, variant
+
+
+def paced_job(bed: Bed, variant: Variant, fps: float, index: int) -> dict[str, Any]:
+    """One process's job."""
+    wanted = job("paced", bed, [model(variant)], seed=bed.seed + index)
+    return wanted | {"fps": fps, "frames": bed.profile.frames}
+
+
 def pace(bed: Bed, variant: Variant, fps: float, index: int) -> PacedProcess:
     """One fresh process's frames."""
-    wanted = job("paced", bed, [model(variant)], seed=bed.seed + index)
-    wanted |= {"fps": fps, "frames": bed.profile.frames}
-    (event,) = (event for event in bed.listen(wanted) if event["event"] == "paced")
+    heard = bed.listen(paced_job(bed, variant, fps, index))
+    (event,) = (event for event in heard if event["event"] == "paced")
     return _read(event)
 
 

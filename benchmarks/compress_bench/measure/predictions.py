@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,21 +23,25 @@ def predict(
     Raises:
         BenchError: the runner failed, the outputs are not finite or not one per class.
     """
-    wanted = job("predict", bed, [model(variant) for variant in variants]) | {
-        "evaluation": str(images.path.resolve()),
-        "preprocess": str(Path(compress.preprocess.__file__)),
-    }
     named = {variant.name: variant for variant in variants}
     parts: dict[str, list[Answers]] = {name: [] for name in named}
-    for event in bed.listen(wanted):
+    for event in bed.listen(predict_job(bed, variants, images.path)):
         if event["event"] in ("logits", "labels"):
-            found = _read_answers(event, named[event["variant"]], images)
+            found = read_answers(event, named[event["variant"]], images)
             parts[event["variant"]].append(found)
             advance(len(found.labels))
     return {name: join(blocks) for name, blocks in parts.items()}
 
 
-def _read_answers(event: Event, variant: Variant, images: TestImages) -> Answers:
+def predict_job(bed: Bed, variants: Sequence[Variant], evaluation: Path) -> dict[str, Any]:
+    """The job for it, on the images of an .npz."""
+    return job("predict", bed, [model(variant) for variant in variants]) | {
+        "evaluation": str(evaluation.resolve()),
+        "preprocess": str(Path(compress.preprocess.__file__)),
+    }
+
+
+def read_answers(event: Event, variant: Variant, images: TestImages) -> Answers:
     """One event's answers: rows of logits or scores, or labels with their scores."""
     values = np.frombuffer(base64.b64decode(event["float32"]), dtype="<f4")
     if not np.isfinite(values).all():

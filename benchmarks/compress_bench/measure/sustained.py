@@ -1,6 +1,7 @@
 """Each variant without a pause, from idle on: what heat and power limits leave of its speed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from compress.errors import RunnerLostError
 from compress_bench.evidence import Gap, Sustained, Variant
@@ -34,15 +35,18 @@ def measure_sustained(
     return found, tuple(gaps)
 
 
-def _run_on(bed: Bed, variant: Variant, seconds: float, advance: Advance) -> Sustained:
-    window = seconds / _WINDOWS
-    wanted = job("sustained", bed, [model(variant)])
-    wanted |= {
+def sustained_job(bed: Bed, variant: Variant, seconds: float) -> dict[str, Any]:
+    """One variant's job."""
+    return job("sustained", bed, [model(variant)]) | {
         "seconds": seconds,
-        "window_seconds": window,
+        "window_seconds": seconds / _WINDOWS,
         "idle_seconds": bed.profile.idle_seconds,
     }
-    windows = []
+
+
+def _run_on(bed: Bed, variant: Variant, seconds: float, advance: Advance) -> Sustained:
+    wanted = sustained_job(bed, variant, seconds)
+    window, windows = wanted["window_seconds"], []
     for event in bed.listen(wanted):
         if event["event"] == "window":
             windows.append(event)

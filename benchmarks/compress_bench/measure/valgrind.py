@@ -15,7 +15,7 @@ from typing import Any
 
 from compress.errors import UsageError
 from compress_bench.jobs.listening import Event
-from compress_bench.targets import local
+from compress_bench.targets import LOCAL, local
 
 _COUNTED = "2"  # callgrind's second file: from the runner's first mark to its second
 
@@ -37,6 +37,19 @@ def stream(job: Mapping[str, Any]) -> Generator[Event, None, None]:
                     total = read_total(written.with_suffix(f".{_COUNTED}"))
                     event["instructions"] = total / event["inferences"]
                 yield event
+
+
+def check_local(target: str) -> None:
+    """Refuse before anything is measured: a board's kernels are others than this machine's.
+
+    Raises:
+        UsageError: the bench is not of this machine.
+    """
+    if target != LOCAL:
+        raise UsageError(
+            f"--instructions valgrind: expected this machine, found --target {target}; "
+            "give --instructions auto, or leave one of them out"
+        )
 
 
 def check_installed() -> None:

@@ -84,6 +84,12 @@ class Metric(Protocol):
         """What to do when the goal is missed, in one sentence."""
 
 
+def unmeasured(evidence: Evidence, *fields: str) -> dict[str, Any]:
+    """Fields of what was not measured: each null, with the reason beside it."""
+    nulls: dict[str, Any] = dict.fromkeys(fields)
+    return nulls | {f"{field}_reason": evidence.untimed for field in fields}
+
+
 def metric_names() -> list[str]:
     """Every metric, without importing any."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from compress_bench.evidence import Evidence, FreshProcess
-from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.metrics.memory import of_fresh_processes
 from compress_bench.quantities import show
 from compress_bench.remedies.expectations import another_variant, sentences
-from compress_bench.statistics import Estimate
+from compress_bench.statistics import Estimate, missing
 
 GOAL = GoalForm(bounds={"max": "time"}, timed=True, measured="fresh")
 
@@ -24,6 +24,8 @@ PHASES = (
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`cold_start`: medians over fresh processes of each phase and of all, in seconds."""
+    if not evidence.fresh.get(variant):
+        return unmeasured(evidence, "cold_start")
     processes = evidence.fresh[variant]
     names = (*PHASES, "import_seconds", "second_seconds")
     fields: dict[str, Any] = {name: _median(processes, name) for name in names}
@@ -67,6 +69,8 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 def _total(evidence: Evidence, variant: str) -> Estimate:
     """Geometric mean of the processes, with t on their logs."""
+    if not evidence.fresh.get(variant):
+        return missing(evidence.untimed)
     totals = [process.total_seconds for process in evidence.fresh[variant]]
     return of_fresh_processes(evidence, variant, totals)
 

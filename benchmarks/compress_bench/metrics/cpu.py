@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 
 from compress_bench.evidence import Evidence
-from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.remedies.expectations import less_work
-from compress_bench.statistics import Estimate, geometric
+from compress_bench.statistics import Estimate, geometric, missing
 
 GOAL = GoalForm(bounds={"max": "time"}, timed=True)
 
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`cpu`: seconds an inference, and how the clock's time compares with CPU time."""
+    if not evidence.latency:
+        return unmeasured(evidence, "cpu")
     ratios = [process.wall_over_cpu for process in evidence.latency]
     return {
         "cpu": {
@@ -37,4 +39,6 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 
 def _seconds(evidence: Evidence, variant: str) -> Estimate:
+    if not evidence.latency:
+        return missing(evidence.untimed)
     return geometric([process.cpu_seconds[variant] for process in evidence.latency])

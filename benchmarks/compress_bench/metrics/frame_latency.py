@@ -55,6 +55,8 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 def why_not_paced(evidence: Evidence, variant: str) -> str:
     """Why a variant has no frames."""
+    if evidence.untimed:
+        return evidence.untimed
     gap = evidence.gap("paced", variant)
     if gap is not None:
         return gap.reason

@@ -36,11 +36,11 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 
 def _of_processes(evidence: Evidence, variant: str, counted: Counted) -> Estimate:
-    """With t over processes; an emulated processor's two counts, which repeat, as they are."""
+    """With t over processes; an emulated processor's few counts, which repeat, as they are."""
     found, gap = counted.instructions, evidence.gap("counts", variant)
     if gap is not None:
         return replace(geometric(found), low=None, high=None, reason=gap.reason)
-    if counted.source == "valgrind":
+    if counted.repeats:
         return Estimate(sum(found) / len(found), min(found), max(found), 1.0)
     return geometric(found)
 

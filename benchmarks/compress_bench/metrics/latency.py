@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from compress_bench.evidence import Evidence
-from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.noise import throttled, upper_bounds
 from compress_bench.quantities import show
 from compress_bench.remedies.expectations import another_variant, less_work, sentences
-from compress_bench.statistics import FLOORS, Estimate, geometric, percentile
+from compress_bench.statistics import FLOORS, Estimate, geometric, missing, percentile
 
 GOAL = GoalForm(
     bounds={"max": "time"}, details=tuple(f"p{percent}" for percent in FLOORS), timed=True
@@ -19,6 +19,8 @@ GOAL = GoalForm(
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`latency` in seconds, and the raw samples it came from."""
+    if not evidence.latency:
+        return unmeasured(evidence, "latency") | {"samples_seconds": []}
     per_process = evidence.samples(variant)
     pooled = np.concatenate(per_process)
     fields: dict[str, Any] = {"n": len(pooled), "unit": "seconds"}
@@ -76,6 +78,8 @@ def _interruptions(evidence: Evidence) -> str:
 
 def _percentile(evidence: Evidence, variant: str, percent: int) -> Estimate:
     """p50: geometric mean of the processes' medians with t; others: order statistics, pooled."""
+    if not evidence.latency:
+        return missing(evidence.untimed)
     samples = evidence.samples(variant)
     if percent == 50:
         return geometric([float(np.median(process)) for process in samples])

@@ -13,7 +13,7 @@ GOAL = None
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`layers`: rows in the order of execution and islands, in seconds; None with the reason."""
     profiled = evidence.profiles.get(variant)
-    if profiled is None:
+    if profiled is None or evidence.untimed:
         return {"layers": None, "layers_reason": why_not(evidence, variant)}
     table = lay_out(profiled)
     fields = {"runs": table.runs, "seconds": table.seconds}
@@ -26,7 +26,9 @@ def _listed(parts: Sequence[Row] | Sequence[Island]) -> list[dict[str, Any]]:
 
 
 def why_not(evidence: Evidence, variant: str) -> str:
-    """Why a variant has no profile."""
+    """Why a variant has no times of layers."""
+    if evidence.untimed:
+        return evidence.untimed
     runtime, gap = evidence.variants[variant].runtime, evidence.gap("layers", variant)
     if gap is not None:
         return gap.reason

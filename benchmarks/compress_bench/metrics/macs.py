@@ -32,6 +32,8 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
 
 
 def _why_not(evidence: Evidence, variant: str) -> str:
+    if evidence.untimed:
+        return "no inference of the file as it is could be counted"
     profiled = evidence.profiles.get(variant)
     return profiled.macs.reason if profiled is not None else why_not(evidence, variant)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compress_bench.evidence import Evidence
-from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.quantities import show
 from compress_bench.remedies.expectations import another_variant, sentences, smaller_side
 from compress_bench.remedies.partners import is_int8, quantised
@@ -24,12 +24,16 @@ _FIELDS = ("baseline_bytes", "peak_bytes", "model_bytes", "pss_bytes", "private_
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`memory`: medians over fresh processes, in bytes; None off Linux."""
+    if not evidence.fresh.get(variant):
+        return unmeasured(evidence, "memory")
     medians = {field: _median(evidence, variant, field) for field in _FIELDS}
     return {"memory": medians | {"processes": len(evidence.fresh[variant])}}
 
 
 def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     """The model's share: geometric mean of the processes, with t on their logs."""
+    if not evidence.fresh.get(goal.variant):
+        return missing(evidence.untimed)
     found = [process.model_bytes for process in evidence.fresh[goal.variant]]
     known = [value for value in found if value is not None]
     if len(known) < len(found):

@@ -5,9 +5,16 @@ from typing import Any
 import numpy as np
 
 from compress_bench.evidence import Evidence
-from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.remedies.expectations import less_work
-from compress_bench.statistics import Estimate, Resolution, declared, geometric, ratio
+from compress_bench.statistics import (
+    Estimate,
+    Resolution,
+    declared,
+    geometric,
+    missing,
+    ratio,
+)
 
 GOAL = GoalForm(bounds={"min": "ratio"}, details=("p50",), compares=("min",), timed=True)
 
@@ -16,6 +23,8 @@ def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`speedup` of medians over the reference and what is declared; None for the reference."""
     if variant == evidence.reference:
         return {"speedup": None}
+    if not evidence.latency:
+        return unmeasured(evidence, "speedup")
     logs = evidence.log_ratios(evidence.reference, variant)
     verdict = declared(logs, evidence.resolution)
     fields = {
@@ -28,6 +37,8 @@ def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
 
 def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     """Median time of `vs` over the variant's; no limit is decided that equal models straddle."""
+    if not evidence.latency:
+        return missing(evidence.untimed)
     found = ratio(evidence.log_ratios(goal.vs or evidence.reference, goal.variant))
     return _respect(found, evidence.resolution, goal.limit)
 

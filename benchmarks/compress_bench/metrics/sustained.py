@@ -52,6 +52,8 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
 
 
 def _why_not(evidence: Evidence, variant: str) -> str:
+    if evidence.untimed:
+        return evidence.untimed
     gap = evidence.gap("sustained", variant)
     if gap is not None:
         return gap.reason

@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 
 from compress_bench.evidence import Evidence
-from compress_bench.metrics import Goal, GoalForm
+from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.remedies.expectations import another_variant, less_work, sentences
-from compress_bench.statistics import Estimate, geometric
+from compress_bench.statistics import Estimate, geometric, missing
 
 GOAL = GoalForm(bounds={"min": "rate"}, timed=True)
 
 
 def measure(evidence: Evidence, variant: str) -> dict[str, Any]:
     """`throughput`: images a second."""
+    if not evidence.latency:
+        return unmeasured(evidence, "throughput")
     return {"throughput": _rate(evidence, variant).value}
 
 
@@ -34,5 +36,7 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
 
 
 def _rate(evidence: Evidence, variant: str) -> Estimate:
+    if not evidence.latency:
+        return missing(evidence.untimed)
     samples = evidence.samples(variant)
     return geometric([evidence.batch_size / float(np.mean(process)) for process in samples])

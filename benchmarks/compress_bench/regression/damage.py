@@ -33,7 +33,7 @@ def _of_variant(name: str, fields: Any) -> str:
         return _not(where, "a table", fields)
     if not _is_number(fields.get("size_bytes")) or fields["size_bytes"] <= 0:
         return _not(f"{where}.size_bytes", "a number above zero", fields.get("size_bytes"))
-    if not _are_samples(fields.get("samples_seconds")):
+    if not (_is_untimed(fields) or _are_samples(fields.get("samples_seconds"))):
         return f"{where}.samples_seconds: expected a list of times above zero for each process"
     for part in ("session", "input_shapes"):
         if not isinstance(fields.get(part) or {}, Mapping):
@@ -82,6 +82,11 @@ def _are_samples(found: Any) -> bool:
         and all(isinstance(process, list) and process for process in found)
         and all(_is_number(seconds) and seconds > 0 for process in found for seconds in process)
     )
+
+
+def _is_untimed(fields: Mapping[str, Any]) -> bool:
+    """Whether a report says that there are no times, and why: of an emulated core."""
+    return fields.get("samples_seconds") == [] and bool(fields.get("latency_reason"))
 
 
 def _is_number(value: Any) -> bool:

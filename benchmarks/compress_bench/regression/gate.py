@@ -4,7 +4,8 @@ Size is exact. Instructions may grow by as much as the user says. Accuracy is pa
 images. Time is called slower only beyond what both reports' controls resolve and at 99.9 %; where
 the reference did not change it is the yardstick, for a machine's pace moves from day to day. What
 the time cannot tell, the instructions may: they then decide alone. What nothing can tell stays
-inconclusive: a gate that cannot judge must not let pass.
+inconclusive: a gate that cannot judge must not let pass. Two reports of an emulated core are held
+against each other by size and instructions: it has no times, and answers too few images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,8 +62,16 @@ def check_baseline(old: Report, path: Path, variants: Sequence[str]) -> None:
     """Whether anything can be compared at all; called before anything is measured.
 
     Raises:
-        UsageError: no variant of the old report has the name of a new one.
+        UsageError: no variant of the old report has the name of a new one, or it is one of an
+            emulated core and has no instructions, which are all that there is to compare.
     """
+    if old["machine"].get("emulates") and not any(
+        fields.get("instructions") for fields in old["variants"].values()
+    ):
+        raise UsageError(
+            f"--baseline {path}: expected instructions in a report of an emulated core, found "
+            "none; make it again where the emulator can count them"
+        )
     if not set(old["variants"]) & set(variants):
         hint = did_you_mean(variants[0], list(old["variants"]))
         raise UsageError(
@@ -105,7 +114,8 @@ def judge_baseline(pair: Pair) -> list[dict[str, Any]]:
         instructions, latency = judge_instructions(pair, name), judge_latency(pair, name)
         if latency and latency["status"] == "inconclusive" and _is_decided(instructions):
             latency |= {"decides": False, "remedy": "nothing: the instructions decide"}
-        found = [judge_size(pair, name), instructions, latency, judge_accuracy(pair, name)]
+        accuracy = None if pair.untimed else judge_accuracy(pair, name)
+        found = [judge_size(pair, name), instructions, latency, accuracy]
         goals += [goal for goal in found if goal is not None]
     return goals
 

@@ -11,6 +11,8 @@ from compress_bench.subjects.sessions import SPINNING, THREADS, spins
 from compress_bench.verdict.judging import Ruling, entry
 
 Report = Mapping[str, Any]
+_REAL = ("machine", "cpu", "isa", "cores", "emulated")
+_PLAYED = ("emulates", "emulator", "onnxruntime")
 BASELINE = "--baseline"  # a variant may be called baseline
 NEW_BASELINE = "if that is meant, make this report the new baseline"
 
@@ -39,11 +41,19 @@ class Pair:
         """How the machines differ; empty if they do not."""
         return machine_differences(self.old["machine"], self.new["machine"])
 
+    @property
+    def untimed(self) -> bool:
+        """Whether neither report has times."""
+        every = [v for report in (self.old, self.new) for v in report["variants"].values()]
+        return not any(fields.get("samples_seconds") for fields in every)
+
     def notes(self) -> list[str]:
         """What the reader must know of the comparison beside the machines."""
         runtimes = [report["machine"].get("onnxruntime") for report in (self.old, self.new)]
         gone = [name for name in self.old["variants"] if name not in self.new["variants"]]
         notes = []
+        if self.untimed:
+            notes.append("accuracy is not compared: an emulated core answers too few images")
         if runtimes[0] != runtimes[1]:
             notes.append(f"onnxruntime {runtimes[1]}, baseline {runtimes[0]}")
         if gone:
@@ -57,7 +67,9 @@ class Pair:
     def not_comparable(self, name: str) -> str:
         """Why times and instructions are not compared, or empty."""
         if self.machines:
-            return f"another machine: {'; '.join(self.machines)}"
+            cores = {report["machine"].get("emulates") for report in (self.old, self.new)}
+            how = "emulated otherwise" if len(cores) == 1 and cores != {None} else "another machine"
+            return f"{how}: {'; '.join(self.machines)}"
         return self.measured_otherwise(name)
 
     def measured_otherwise(self, name: str) -> str:
@@ -75,12 +87,18 @@ class Pair:
 
 
 def machine_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What tells two machines apart, as words; memory may differ by what a kernel keeps, 2 %."""
+    """What tells two machines apart, as words; memory may differ by what a kernel keeps, 2 %.
+
+    An emulated core is its type, the emulator and onnxruntime; whose host it is does not matter.
+    """
+    played = old.get("emulates") and new.get("emulates")
     found = [
         f"{key} {_words(new.get(key))}, baseline {_words(old.get(key))}"
-        for key in ("machine", "cpu", "isa", "cores", "emulated")
+        for key in (_PLAYED if played else _REAL)
         if new.get(key) != old.get(key)
     ]
+    if played:
+        return found
     then, now = old.get("memory_bytes"), new.get("memory_bytes")
     if (then is None) != (now is None) or (then and now and abs(now / then - 1) > 0.02):
         sizes = ["unknown" if size is None else show(size, "size") for size in (now, then)]

@@ -32,7 +32,12 @@ _SLOWED = ("contended", "stolen", "frequency")
 
 
 def judge_latency(pair: Pair, name: str) -> dict[str, Any] | None:
-    """Slower, not slower, or neither can be told; None for the yardstick itself."""
+    """Slower, not slower, or neither can be told.
+
+    None for the yardstick itself, and where the old report has no times.
+    """
+    if not pair.old["variants"][name]["samples_seconds"]:
+        return None
     yardstick = _yardstick(pair)
     if name == yardstick:
         return None
@@ -40,7 +45,7 @@ def judge_latency(pair: Pair, name: str) -> dict[str, Any] | None:
     least, too_few = _resolved(pair)
     written = more_than(least * 100, show(then, "time"))
     goal = make_goal(name, "latency.p50", "max", then * (1 + least), written)
-    unlike = pair.not_comparable(name)
+    unlike = pair.not_comparable(name) or _untimed(pair, name)
     if unlike:
         advice = "measure as the old report was measured, or make a new baseline here"
         return undecided(goal, missing(unlike), advice)
@@ -53,6 +58,12 @@ def judge_latency(pair: Pair, name: str) -> dict[str, Any] | None:
         return undecided(goal, found, _advice(pair), doubt)
     remedy = f"compress report with both reports shows which layers changed; {NEW_BASELINE}"
     return decided(goal, found, Ruling(status, _pace(yardstick)), remedy)
+
+
+def _untimed(pair: Pair, name: str) -> str:
+    """Why there is no time now, or empty."""
+    now = pair.new["variants"][name]
+    return "" if now.get("samples_seconds") else f"not timed now: {now.get('latency_reason')}"
 
 
 def _more_processes(pair: Pair) -> str:

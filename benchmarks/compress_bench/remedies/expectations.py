@@ -280,7 +280,7 @@ def other_precision(goal: Goal, evidence: Evidence) -> str:
 
 def _int8_gain(evidence: Evidence) -> str:
     """How much faster another network of this bench became; what it does here is else unknown."""
-    for name, variant in evidence.variants.items():
+    for name, variant in evidence.variants.items() if evidence.latency else ():
         partner = quantised(evidence, name)
         if partner is not None and not is_int8(variant):
             gain = float(np.exp(evidence.log_ratios(name, partner).mean()))

@@ -12,14 +12,17 @@ Facts = tuple[tuple[str, str], ...]
 def machine_facts(report: Report) -> Facts:
     """The machine as it was measured."""
     fields = dig(report, "machine")
-    memory = facts.number(fields, "memory_bytes")
+    # An emulator shows its host's memory, cores and kernel.
+    memory = None if dig(fields, "emulates") else facts.number(fields, "memory_bytes")
     return _known(
         ("Processor", dig(fields, "cpu")),
         ("Architecture", dig(fields, "machine")),
-        ("Cores", dig(fields, "cores")),
+        ("Target", dig(fields, "target")),
+        ("Emulator", dig(fields, "emulator")),
+        ("Cores", None if dig(fields, "emulates") else dig(fields, "cores")),
         ("Instruction sets", ", ".join(map(str, facts.listed(fields, "isa")))),
         ("Memory", None if memory is None else size(memory)),
-        ("Kernel", dig(fields, "kernel")),
+        ("Kernel", None if dig(fields, "emulates") else dig(fields, "kernel")),
         ("Clock governor", dig(fields, "governor")),
         ("Emulated", "yes: times are not shown" if facts.emulated(report) else None),
         ("onnxruntime", dig(fields, "onnxruntime")),
@@ -43,7 +46,7 @@ def setting_facts(report: Report) -> Facts:
         ("Threads", dig(settings, "threads")),
         ("Spin-waiting", _yes_or_no(dig(settings, "spinning"))),
         ("Batch", dig(settings, "batch_size")),
-        ("Latency", ", ".join(part for part in measured(report) if part)),
+        ("Latency", _measured(report)),
         ("Frames a second", _number(settings, "fps") if was_paced(report) else None),
         ("Without a pause", _without_pause(report)),
         ("Time cap", _number(settings, "time_cap_seconds", " s")),
@@ -64,6 +67,11 @@ def environment_facts(report: Report) -> Facts:
         ("Load", span(read("load"), 1.0, "")),
         ("Flags", "; ".join(map(str, facts.listed(report, "flags")))),
     )
+
+
+def _measured(report: Report) -> str:
+    """Processes and rounds; of an emulated core none."""
+    return "" if facts.emulated(report) else ", ".join(p for p in measured(report) if p)
 
 
 def _without_pause(report: Report) -> str:
@@ -110,7 +118,14 @@ def method(report: Report) -> tuple[str, ...]:
         "Every number is of the ONNX file itself, run by onnxruntime on the machine below; "
         "nothing is taken over from training.",
     ]
-    if not facts.emulated(report):
+    if facts.emulated(report):
+        paragraphs.append(
+            f"The core type, {facts.core(report)}, was played by an emulator. Which instructions "
+            "it has, what they answer and how many run is as on such a core; how long they take "
+            "is not, so that no time, memory, start or energy is shown. The number of "
+            "instructions is an estimate of work, for it says nothing of caches and memory."
+        )
+    else:
         paragraphs.append(
             "Variants take turns in short blocks within fresh processes, so that what the machine "
             "does meanwhile meets all of them alike. A speed-up compares blocks of the same round; "

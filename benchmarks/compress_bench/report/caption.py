@@ -9,6 +9,7 @@ from compress_bench.report import facts
 from compress_bench.report.absent import absences, unbounded
 from compress_bench.report.facts import Report, dig
 from compress_bench.report.format import Estimate, count, percent
+from compress_bench.targets import LOCAL
 
 # What a flag of the runner means; a flag without a sentence is shown by its name.
 _FLAGS = {
@@ -129,10 +130,13 @@ def _profile(report: Report) -> str:
 
 
 def machine(report: Report) -> str:
-    """Processor, architecture, cores and runtime."""
+    """Where it is, processor, architecture, cores and runtime."""
     fields = dig(report, "machine")
+    if facts.dig(fields, "emulates"):
+        return _played(fields)
     cores = facts.number(fields, "cores")
-    parts = [dig(fields, "cpu"), dig(fields, "machine")]
+    place = dig(fields, "target")
+    parts = [None if place == LOCAL else place, dig(fields, "cpu"), dig(fields, "machine")]
     parts += [None if cores is None else f"{cores:.0f} core{'' if cores == 1 else 's'}"]
     runtime = dig(fields, "onnxruntime")
     parts += [f"onnxruntime {runtime}" if runtime else None]
@@ -140,6 +144,14 @@ def machine(report: Report) -> str:
     parts += [f"OpenVINO {other}" if other else None]
     found = [str(part) for part in parts if part]
     return f"Machine: {', '.join(found)}." if found else ""
+
+
+def _played(fields: facts.Fields) -> str:
+    """An emulated core and what runs there; cores and memory are its host's."""
+    said = f"Emulated: {dig(fields, 'emulates')} ({dig(fields, 'machine')})"
+    emulator, runtime = (dig(fields, key) for key in ("emulator", "onnxruntime"))
+    said += f" by {emulator}" if emulator else ""
+    return said + (f", onnxruntime {runtime}." if runtime else ".")
 
 
 def resolution(report: Report) -> str:

@@ -61,6 +61,8 @@ def estimated(show: Callable[[Estimate], Scaled], *path: str, timed: bool = Fals
     def build(report: Report, fields: Fields) -> Cell:
         shown = facts.hidden_if_emulated(report, fields) if timed else fields
         found = facts.estimate(shown, *path)
+        if found is not None and found.low == found.high:
+            found = Estimate(found.value)  # exact, or a single count
         return cell(show(found) if found else None)
 
     return build
@@ -105,6 +107,8 @@ def _work(report: Report) -> Table:
     }
     said = ["Per inference. CPU time counts all cores."]
     said += _sources(report, "Instructions", "instructions_source")
+    if facts.emulated(report):
+        said.append(f"Instructions are an estimate of the work on {facts.core(report)}, no time.")
     said += _sources(report, "Energy", "energy", "source")
     said += absences(report, "instructions", "instructions")
     said += absences(report, "energy", "energy")

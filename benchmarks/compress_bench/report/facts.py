@@ -161,6 +161,12 @@ def emulated(report: Report) -> bool:
     return bool(dig(report, "machine", "emulated"))
 
 
+def core(report: Report) -> str:
+    """The core type that was emulated, or the processor."""
+    found = dig(report, "machine", "emulates") or dig(report, "machine", "cpu")
+    return str(found or "this processor")
+
+
 def latency(report: Report, name: str) -> Estimate | None:
     """The p50 latency in seconds, or None where it was not measured or was emulated."""
     if emulated(report):

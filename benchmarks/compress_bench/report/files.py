@@ -47,6 +47,7 @@ _EXPECTED: dict[str, tuple[type, ...]] = {
     "settings.reference": (str, type(None)),
     "verdict.status": (str, type(None)),
     "sweep.recommended": (dict, type(None)),
+    "portability": (list, type(None)),
 }
 _KINDS = {dict: "fields", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from compress_bench.report import facts, table
 from compress_bench.report.details import estimated, until_answer
 from compress_bench.report.facts import Fields, Report, dig
-from compress_bench.report.format import energy, seconds
+from compress_bench.report.format import amount, energy, seconds
+from compress_bench.report.portability import checked
 from compress_bench.report.right_answers import on_same_images
 from compress_bench.report.table import Cell, Row, Table
 
@@ -23,6 +24,7 @@ _MEASURES: dict[str, Callable[[Report, Fields], Cell]] = {
     "Test accuracy": table.accuracy,
     "Memory": table.memory,
     "CPU time per inference": estimated(seconds, "cpu", "seconds_per_inference", timed=True),
+    "Instructions per inference": estimated(amount, "instructions"),
     "Energy per inference": estimated(energy, "energy", "joules_per_inference", timed=True),
     "Cold start, until the first answer": until_answer,
 }
@@ -30,7 +32,8 @@ _MEASURES: dict[str, Callable[[Report, Fields], Cell]] = {
 
 def machine_tables(reports: Sequence[Report]) -> list[tuple[str, Table]]:
     """One titled table per measure: rows are variants, columns machines."""
-    found = ((title, _measure(reports, build)) for title, build in _MEASURES.items())
+    found = [(title, _measure(reports, build)) for title, build in _MEASURES.items()]
+    found.append(("Answers of the same file, held against its host's", _measure(reports, checked)))
     return [(title, filled) for title, filled in found if _any_cell(filled)]
 
 
@@ -61,6 +64,8 @@ def machine_names(reports: Sequence[Report]) -> tuple[str, ...]:
 
 
 def _machine_name(report: Report) -> str:
+    if dig(report, "machine", "emulates"):
+        return f"{facts.core(report)}, emulated"
     name = str(dig(report, "machine", "cpu") or dig(report, "machine", "machine") or "machine")
     threads = facts.number(report, "settings", "threads")
     if threads is not None:
@@ -70,7 +75,7 @@ def _machine_name(report: Report) -> str:
 
 def cautions(reports: Sequence[Report]) -> tuple[str, ...]:
     """What must be known before the columns are compared."""
-    found = [_OWN]
+    found = [_OWN, *_estimates(reports)]
     for name in dict.fromkeys(name for report in reports for name in facts.variants(report)):
         sums = {dig(facts.variants(report), name, "sha256") for report in reports}
         if len(sums - {None}) > 1:
@@ -87,6 +92,16 @@ def cautions(reports: Sequence[Report]) -> tuple[str, ...]:
         if len(set(values)) > 1:
             found.append(f"{'.'.join(path)} differs: {', '.join(values)}.")
     return tuple(found)
+
+
+def _estimates(reports: Sequence[Report]) -> list[str]:
+    """What instructions of an emulated core are, where there are any."""
+    counted = any(
+        facts.emulated(report) and dig(fields, "instructions")
+        for report in reports
+        for fields in facts.variants(report).values()
+    )
+    return ["Instructions of an emulated core are an estimate of work, not a time."] * counted
 
 
 def answers(reports: Sequence[Report]) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 
 from compress_bench.report.facts import Report
+from compress_bench.report.portability import CoreView, core_views
 from compress_bench.report.sentences import all_sentences
 from compress_bench.report.table import Table, build_table
 from compress_bench.report.verdict import MARKS, goals, status, verdict
@@ -13,9 +14,18 @@ _MARKUP = re.compile(r"[\\`*\[\]<>|~#&]|(?<!\w)_|_(?!\w)")
 
 def render_markdown(report: Report) -> str:
     """Table, verdict with goal lines, and what the numbers say."""
-    blocks = [table_markdown(build_table(report)), _verdict(report)]
+    blocks = [table_markdown(build_table(report))]
+    blocks += [_core(view) for view in core_views(report)]
+    blocks.append(_verdict(report))
     blocks += [escape(sentence) for sentence in all_sentences(report)]
     return "\n\n".join(blocks) + "\n"
+
+
+def _core(view: CoreView) -> str:
+    """Title and mark, what is wrong, and the table where there is one."""
+    mark = escape(MARKS.get(view.status, view.status.upper()))
+    said = "  \n".join((f"**{escape(view.title)}: {mark}**", *map(escape, view.said)))
+    return said if view.table is None else f"{said}\n\n{table_markdown(view.table)}"
 
 
 def table_markdown(table: Table) -> str:

@@ -60,7 +60,9 @@ def islands_sentence(report: Report, name: str) -> str:
 
 
 def unprofiled(report: Report) -> tuple[str, ...]:
-    """Why variants have no modules."""
+    """Why variants have no modules; of an emulated core the whole report says it."""
+    if facts.emulated(report):
+        return ()
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons(report).items():
         by_reason.setdefault(reason, []).append(name)

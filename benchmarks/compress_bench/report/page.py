@@ -24,6 +24,7 @@ from compress_bench.report.findings import earlier, findings
 from compress_bench.report.format import Estimate, percent, points, ratio, size
 from compress_bench.report.gallery import gallery
 from compress_bench.report.module_tables import module_tables, sweep_table, unprofiled
+from compress_bench.report.portability import core_views
 from compress_bench.report.sentences import distillation, headline, int8_worth, notes
 from compress_bench.report.settings_found import recommended
 from compress_bench.report.table import build_table
@@ -72,6 +73,7 @@ def render_html(report: Report) -> str:
             "goals": goals(report),
             "tiles": tiles(report),
             "table": build_table(report),
+            "cores": core_views(report),
             "detail_tables": details(report),
             "modules": module_tables(report),
             "unprofiled": unprofiled(report),
@@ -174,6 +176,7 @@ def tiles(report: Report) -> list[Tile]:
         _size_tile(found, name, reference),
         _drop_tile(found, name, reference),
         _agreement_tile(found, name, reference),
+        _work_tile(report, name, reference),
     )
     return [tile for tile in candidates if tile is not None]
 
@@ -221,6 +224,20 @@ def _agreement_tile(found: Mapping[str, Any], name: str, reference: str) -> Tile
     return Tile(
         percent(share).text, f"same answer as {reference}", _bracketed(percent(share).bounds)
     )
+
+
+def _work_tile(report: Report, name: str, reference: str) -> Tile | None:
+    """Where no time means anything: instructions, called what they are."""
+    if not facts.emulated(report):
+        return None
+    found = facts.variants(report)
+    before, after = (facts.number(found, n, "instructions", "value") for n in (reference, name))
+    if not before or not after:
+        return None
+    word = "fewer" if before >= after else "more"
+    factor = ratio(Estimate(before / after if before >= after else after / before)).text
+    what = f"{word} instructions than {reference}"
+    return Tile(factor, what, f"an estimate on {facts.core(report)}, not a time")
 
 
 def _bracketed(bounds: str) -> str:

@@ -16,6 +16,8 @@ from compress_bench.report.machines import machine_names
 # Parts of a variant that are times, which an emulated machine does not have.
 _TIMED = ("latency", "speedup", "throughput", "cpu", "energy", "cold_start", "paced", "sustained",
           "layers")  # fmt: skip
+_WHY_NOT = tuple(f"{part}_reason" for part in _TIMED)
+_CHECKED = ("core", "emulated", "status", "onnxruntime")
 _SHARED = ("machine", "settings", "data", "resolution", "flags")
 
 
@@ -53,9 +55,28 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
         shared |= dict(_scalars(dig(report, part), part))
     shared.pop("data.classes", None)  # a thousand names in every row
     for name, fields in facts.variants(report).items():
-        hidden = _TIMED if facts.emulated(report) else ()
+        hidden = (*_TIMED, *_WHY_NOT) if facts.emulated(report) else ()
         shown = {key: value for key, value in fields.items() if key not in (*hidden, "answers")}
-        yield {"variant": name} | dict(_scalars(shown, "")) | shared
+        checked = dict(_checks(report, name))
+        yield {"variant": name} | dict(_scalars(shown, "")) | checked | shared
+
+
+def _checks(report: Report, name: str) -> Iterator[tuple[str, Any]]:
+    """Each core's check of a variant, numbered."""
+    for i, check in enumerate(facts.listed(report, "portability"), start=1):
+        own = {key: dig(check, key) for key in _CHECKED}
+        yield from _scalars(own, f"portability.{i}")
+        found = dict(dig(check, "variants", name) or {})
+        found["coverage"] = _without_lists(found.get("coverage"))
+        yield from _scalars(found, f"portability.{i}.variant")
+
+
+def _without_lists(coverage: Any) -> Any:
+    """Operators left in float as one text: each network has others."""
+    left = dig(coverage, "float_operators")
+    if not isinstance(left, Mapping):
+        return coverage
+    return {**coverage, "float_operators": [f"{left[name]} {name}" for name in left]}
 
 
 def _scalars(found: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from compress_bench.report.facts import Report
+from compress_bench.report.portability import CoreView, core_views
 from compress_bench.report.sentences import all_sentences
 from compress_bench.report.table import Row, Table, build_table
 from compress_bench.report.verdict import MARKS, Goal, goals, status, verdict
@@ -34,6 +35,8 @@ def render_terminal(report: Report, console: Console) -> None:
     """Print table, verdict and sentences to `console`."""
     with encodable(console):
         print_table(build_table(report), console)
+        for view in core_views(report):
+            _print_core(view, console)
         _say(console, Text())
         _say(console, _verdict_line(report))
         _print_goals(goals(report), console)
@@ -54,6 +57,17 @@ def encodable(console: Console) -> Iterator[None]:
         text = text.translate(_ASCII)
         text = text.encode(console.encoding, "replace").decode(console.encoding)
     console.file.write(text)
+
+
+def _print_core(view: CoreView, console: Console) -> None:
+    """Title and mark, what is wrong, and the table where there is one."""
+    _say(console, Text())
+    mark = Text(MARKS.get(view.status, view.status.upper()), style=_STYLES.get(view.status, "bold"))
+    _say(console, Text.assemble((view.title, "bold"), "  ", mark))
+    for sentence in view.said:
+        _say(console, Text(sentence))
+    if view.table is not None:
+        print_table(view.table, console)
 
 
 def _verdict_line(report: Report) -> Text:

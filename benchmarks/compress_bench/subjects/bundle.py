@@ -248,6 +248,16 @@ def _bundle_images(folder: Path, bundle: dict[str, Any], classes: tuple[str, ...
     return TestImages(reference, path, images, labels.astype(np.int64), classes)
 
 
+def open_bundle_images(folder: Path) -> TestImages:
+    """The test images of a bundle, held against their digest.
+
+    Raises:
+        ArtifactError: a field or the file is missing, or it is damaged.
+    """
+    bundle = _read_bundle(folder)
+    return _bundle_images(folder, bundle, tuple(_get(bundle, "classes", folder)))
+
+
 def takes_channels_last(spec: Preprocessing | None, model: Mapping[str, Any]) -> bool:
     """Whether a model's input is [batch, height, width, c]; `model` is the runner's event."""
     shapes = [value["shape"] for value in model["inputs"]]

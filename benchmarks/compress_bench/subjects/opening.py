@@ -69,7 +69,8 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
         check_files(files.values())
     raw, described = inspect(place.stream, files, runtime_files(runtimes))
     machine = describe_machine(raw) | {"target": place.reference}
-    refuse_emulation(machine)
+    if place.emulates is None:
+        refuse_emulation(machine)
     _check_threads(run.threads, machine["cores"])
     check_input_shapes(given, described)
     if folder is not None:
@@ -82,7 +83,7 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
         for v in variants
     )
     notes += tuple(note for v in variants for note in say_what_is_fed(v, described[v.name]))
-    notes += _other_machine(found, machine, run.threads)
+    notes += say_other_machine(found, machine, run.threads)
     expanded = expand_variants(variants, runtimes)
     names = [variant.name for variant in expanded]
     has_images = found.images is not None or run.data is not None
@@ -102,7 +103,7 @@ def _check_threads(threads: int | None, cores: int) -> None:
         )
 
 
-def _other_machine(
+def say_other_machine(
     found: bundle.Subjects, machine: Mapping[str, Any], threads: int | None
 ) -> tuple[str, ...]:
     """A note where recommended settings were found elsewhere."""

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -50,8 +50,16 @@ def stream(job: Mapping[str, Any], prefix: Sequence[str] = ()) -> Generator[Even
     yield from stream_command([*prefix, sys.executable, "-P", RUNNER], job)
 
 
-def stream_command(command: Sequence[str], job: Mapping[str, Any]) -> Generator[Event, None, None]:
-    """The same by any command of this machine that runs the runner."""
+def stream_command(
+    command: Sequence[str], job: Mapping[str, Any], how: Callable[[int, str], str] = obituary
+) -> Generator[Event, None, None]:
+    """The same by any command of this machine that runs the runner.
+
+    Args:
+        command: whose last argument is the runner.
+        job: for the runner.
+        how: says how it ended, from its status and what it wrote to standard error.
+    """
     with (
         tempfile.TemporaryFile() as stdin,
         tempfile.TemporaryFile() as stderr,
@@ -61,7 +69,7 @@ def stream_command(command: Sequence[str], job: Mapping[str, Any]) -> Generator[
         def how_it_ended() -> str:
             status = process.wait()
             stderr.seek(0)
-            return obituary(status, stderr.read().decode(errors="replace"))
+            return how(status, stderr.read().decode(errors="replace"))
 
         assert process.stdout is not None
         try:

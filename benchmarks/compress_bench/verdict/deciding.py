@@ -54,7 +54,7 @@ def what_decides(goal: Goal, found: Estimate, evidence: Evidence) -> str:
 def _planned_too_few(evidence: Evidence) -> bool:
     """Whether the user asked for fewer processes than an interval takes."""
     planned = evidence.planned[0] or len(evidence.latency)
-    return planned < INTERVAL_PROCESSES
+    return planned < INTERVAL_PROCESSES and not evidence.untimed
 
 
 def images_needed(have: int, is_decided: Callable[[int], bool]) -> int | None:
@@ -233,7 +233,7 @@ def _more_time(evidence: Evidence, measured: str) -> str:
 
 def _more_samples(goal: Goal, evidence: Evidence) -> str:
     """Of a percentile of latency below its floor; else empty."""
-    if goal.metric != "latency":
+    if goal.metric != "latency" or evidence.untimed:
         return ""
     floor = FLOORS[int(goal.detail.removeprefix("p"))]
     each = sum(map(len, evidence.samples(goal.variant))) / len(evidence.latency)
