@@ -18,6 +18,7 @@ from compress_bench.measure.files import inspect
 from compress_bench.portability.check import check_cores
 from compress_bench.portability.judging import FAIL, SKIPPED
 from compress_bench.portability.questions import prepare
+from compress_bench.portability.workload import count_work
 from compress_bench.subjects.bare_files import open_files
 from compress_bench.subjects.feeds import choose_shapes
 from compress_bench.targets import local
@@ -55,7 +56,7 @@ def check_cpu(work: Work, roles: Iterable[str]) -> list[dict[str, Any]]:
     files = {role: work.path(role) for role in roles if role in (STUDENT, STUDENT_INT8)}
     _, described = inspect(local.stream, files, {})
     found = open_files(files, described, {}, None).variants
-    variants = [_shaped(variant, described[variant.name]) for variant in found]
+    variants = count_work([_shaped(variant, described[variant.name]) for variant in found])
     with TemporaryDirectory(prefix="compress-check-") as folder:
         questions = prepare(variants, _images(work), Path(folder), work.seed)
         checks = check_cores(questions, work.settings.cores(), work.progress)

@@ -12,25 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from compress.errors import RunnerLostError
 from compress.progress import Progress
 from compress.settings import Bench
 from compress_bench.answers import Answers, join
 from compress_bench.emulation.cores import find_core
 from compress_bench.emulation.emulator import find_emulator
-from compress_bench.evidence import Counted, Evidence, TestImages, Variant
-from compress_bench.graph.layers import macs_job, profile_job, read_layers
-from compress_bench.graph.macs import count_macs
+from compress_bench.evidence import Counted, Evidence, TestImages
 from compress_bench.jobs.listening import Event
-from compress_bench.measure.bed import Bed, job, model
+from compress_bench.measure.bed import Bed
 from compress_bench.measure.predictions import read_answers
 from compress_bench.portability.check import CoreCheck, check_places
 from compress_bench.portability.questions import Questions, prepare
+from compress_bench.portability.workload import count_work
 from compress_bench.subjects.bundle import Subjects
-from compress_bench.targets import Place, Stream, local
+from compress_bench.targets import Place, Stream
 
 Checks = list[dict[str, Any]]
 
+_FEW = 32  # answers below which nothing is said of accuracy
 _NOT_COUNTED = "instructions were not asked for; leave --instructions off out"
 
 
@@ -75,14 +74,15 @@ def measure_emulated(
     assert place.emulates is not None
     kept = _Kept(place.stream)
     with tempfile.TemporaryDirectory(prefix="compress-emulated-") as folder:
-        questions = prepare(found.variants, found.images, Path(folder), bed.seed)
+        variants = count_work(found.variants, bed.batch_size)
+        questions = prepare(variants, found.images, Path(folder), bed.seed)
         listening = replace(place, stream=kept.listen)
         (check,) = check_places(questions, [listening], progress)
         images, answers = _answers(questions, kept.answers, found.images)
     counted = {v.name: _counted(check, v.name, settings, place.emulates) for v in found.variants}
     evidence = Evidence(
         reference=found.reference,
-        variants={v.name: v for v in _with_macs(bed, questions.variants)},
+        variants={v.name: v for v in questions.variants},
         batch_size=bed.batch_size,
         latency=(),
         fresh={},
@@ -113,7 +113,7 @@ class _Kept:
 def _answers(
     questions: Questions, heard: Mapping[str, Sequence[Event]], images: TestImages | None
 ) -> tuple[TestImages | None, dict[str, Answers]]:
-    """The images that every file had the time to answer, and its answers to them."""
+    """The images that every file answered, and its answers; files of a few answers are left out."""
     if images is None or questions.evaluation is None or not heard:
         return None, {}
     with np.load(questions.evaluation, allow_pickle=False) as file:
@@ -123,7 +123,11 @@ def _answers(
         name: join([read_answers(event, named[name], chosen) for event in events])
         for name, events in heard.items()
     }
-    least = min(len(answers.labels) for answers in found.values())
+    enough = min(_FEW, len(chosen.labels))
+    found = {name: said for name, said in found.items() if len(said.labels) >= enough}
+    if not found:
+        return None, {}
+    least = min(len(said.labels) for said in found.values())
     kept = replace(chosen, images=chosen.images[:least], labels=chosen.labels[:least])
     cut = {n: Answers(a.labels[:least], a.confidence[:least]) for n, a in found.items()}
     return kept, cut
@@ -143,26 +147,12 @@ def _counted(check: CoreCheck, name: str, settings: Bench, core: str) -> Counted
     return Counted(reason=reason or _NOT_COUNTED, energy_reason=untimed(core))
 
 
-def _with_macs(bed: Bed, variants: Sequence[Variant]) -> tuple[Variant, ...]:
-    """With multiply-adds: the same on every core, and soonest counted here."""
-    wanted = job("several", bed, [model(variant) for variant in variants])
-    parts = [macs_job(profile_job(job("layers", bed, [model(v)]))) for v in variants]
-    found: dict[str, int | None] = {}
-    try:
-        with closing(local.stream(wanted | {"jobs": parts})) as events:
-            for event in events:
-                if event["event"] == "layers":
-                    nodes = read_layers(event).nodes
-                    found[event["variant"]] = count_macs(nodes, bed.batch_size).total
-    except RunnerLostError:  # the check says of which file
-        pass
-    return tuple(replace(variant, macs=found.get(variant.name)) for variant in variants)
-
-
 def _notes(all_images: TestImages | None, images: TestImages | None) -> tuple[str, ...]:
     """How few images the answers are of."""
-    if all_images is None or images is None:
+    if all_images is None:
         return ()
+    if images is None:
+        return (f"no accuracy: an emulated core answers fewer than {_FEW} images of such networks",)
     few, every = len(images.labels), len(all_images.labels)
     if few == every:
         return ()

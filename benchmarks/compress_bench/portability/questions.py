@@ -11,9 +11,9 @@ import compress.preprocess
 from compress.artifacts import write_with
 from compress_bench.evidence import TestImages, Variant
 from compress_bench.measure.bed import model
+from compress_bench.portability.workload import MOST_IMAGES, images_for
 from compress_bench.subjects.evaluation_set import balanced_indices
 
-MOST_IMAGES = 64  # with ten classes 640 values, of which one step more in six is already seen
 _ROWS = 2  # images between two looks at the clock: an emulated one can take a minute
 _BUDGET_SECONDS = 20.0  # of one kind of question about one file
 _SEEDS = (0, 1, 2, 3)  # of what is fed to files that take no images
@@ -46,7 +46,8 @@ def prepare(
     """Choose the images, as many of each class.
 
     Args:
-        variants: files; one thread and no settings but their own shapes are used.
+        variants: files, of counted work (`count_work`); one thread and no settings but their own
+            shapes are used.
         images: to choose from; None: none are there.
         folder: where the chosen ones are written.
         seed: of the choice.
@@ -97,6 +98,7 @@ def _parts(questions: Questions, variant: Variant, *, hurry: bool) -> list[dict[
             "evaluation": str(questions.evaluation),
             "preprocess": str(Path(compress.preprocess.__file__)),
             "rows": _ROWS,
+            "images": images_for(variant),
         }
     else:
         answers = {"kind": "outputs", "seeds": list(_SEEDS)}
