@@ -176,7 +176,12 @@ def test_an_emulated_core_is_the_same_on_any_host():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("emulates", "cortex-a76"), ("emulator", "qemu 10.0"), ("onnxruntime", "1.22.0")],
+    [
+        ("emulates", "cortex-a76"),
+        ("emulator", "qemu 10.0"),
+        ("onnxruntime", "1.22.0"),
+        ("python", "3.13.1"),
+    ],
 )
 def test_instructions_that_another_core_or_runtime_took_are_not_compared(field, value):
     goal = instructions_goal(counted(1_000_000, **{field: value}), counted(1_000_000))
@@ -315,7 +320,7 @@ def haswell(tmp_path_factory):
         [bundle],
         settings=Bench(target="emulate:haswell"),
         run=Run(),
-        goals={"student": {"latency.p50": {"max": "1 s"}, "accuracy": {"min": "90 %"}}},
+        goals={"student": {"latency.p50": {"max": "1 s"}, "accuracy": {"min": "80 %"}}},
     )
 
 

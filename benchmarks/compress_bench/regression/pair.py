@@ -12,7 +12,7 @@ from compress_bench.verdict.judging import Ruling, entry
 
 Report = Mapping[str, Any]
 _REAL = ("machine", "cpu", "isa", "cores", "emulated")
-_PLAYED = ("emulates", "emulator", "onnxruntime")
+_PLAYED = ("emulates", "emulator", "onnxruntime", "python")  # its own instructions are counted too
 BASELINE = "--baseline"  # a variant may be called baseline
 NEW_BASELINE = "if that is meant, make this report the new baseline"
 
@@ -89,13 +89,14 @@ class Pair:
 def machine_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What tells two machines apart, as words; memory may differ by what a kernel keeps, 2 %.
 
-    An emulated core is its type, the emulator and onnxruntime; whose host it is does not matter.
+    An emulated core is its type, the emulator, onnxruntime and Python; whose host it is does not
+    matter.
     """
     played = old.get("emulates") and new.get("emulates")
     found = [
         f"{key} {_words(new.get(key))}, baseline {_words(old.get(key))}"
         for key in (_PLAYED if played else _REAL)
-        if new.get(key) != old.get(key)
+        if _told(new, key) != _told(old, key)
     ]
     if played:
         return found
@@ -104,6 +105,12 @@ def machine_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         sizes = ["unknown" if size is None else show(size, "size") for size in (now, then)]
         found.append(f"memory {sizes[0]}, baseline {sizes[1]}")
     return found
+
+
+def _told(machine: Mapping[str, Any], key: str) -> Any:
+    """What a machine says of itself; of Python's version what changes how it works."""
+    value = machine.get(key)
+    return str(value).rpartition(".")[0] if key == "python" else value
 
 
 def _words(value: Any) -> str:
