@@ -109,9 +109,11 @@ def _refuse_unknown(name: object, known: Iterable[str], subject: str) -> None:
 
 
 def _flat(key: str, value: Any) -> Any:
-    """What may be written as YAML, arguments and methods, as the flag takes it: as JSON."""
+    """What may be written as YAML, as the flag takes it: arguments and methods are JSON there."""
     if key == "method":
         return write_blocks(value)
+    if key == "check_cpu" and isinstance(value, list):
+        return ",".join(map(str, value))
     return json.dumps(value) if key.endswith("_args") and isinstance(value, dict) else value
 
 

@@ -124,8 +124,20 @@ def check_exported_cores(out: Path) -> None:
         )
 
 
-def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -> None:
-    """Write and show a report, and end with its verdict's exit code."""
+def finish_report(
+    report: dict[str, Any],
+    folder: Path | None,
+    output: Output,
+    advice: str = "measure on an idle machine or with --profile strict",
+) -> None:
+    """Write and show a report, and end with its verdict's exit code.
+
+    Args:
+        report: its content.
+        folder: where it is written; None: nowhere.
+        output: what is shown.
+        advice: what to do where intervals do not decide.
+    """
     from compress_bench.report import render_terminal, write_report
 
     written = write_report(report, folder, make_progress(output)) if folder else ()
@@ -140,7 +152,6 @@ def finish_report(report: dict[str, Any], folder: Path | None, output: Output) -
     if status == "fail":
         raise GoalMissedError("verdict: fail; a goal is not met, see the goals above")
     if status == "inconclusive":
-        advice = "measure on an idle machine or with --profile strict"
         if report["machine"].get("emulates"):
             advice = "see above what would; goals on time take a board"
         raise InconclusiveError(
@@ -163,7 +174,11 @@ def _check_cores(report: dict[str, Any]) -> None:
 
 
 def finish_doctor(content: dict[str, Any], output: Output) -> None:
-    """Show what the doctor found, and end with 1 if a bench is impossible there."""
+    """Show what the doctor found, and end with 1 if a bench is impossible there.
+
+    Raises:
+        BenchError: it is; the first reason and what to do, for where nobody reads the rest.
+    """
     from compress_bench.doctor.terminal import render_doctor
 
     if output.json:
@@ -172,8 +187,18 @@ def finish_doctor(content: dict[str, Any], output: Output) -> None:
         render_doctor(content, stdout())
     failed = [finding for finding in content["findings"] if finding["status"] == "fail"]
     if failed:
-        names = ", ".join(finding["check"] for finding in failed)
-        raise BenchError(f"{content['target']}: expected a machine to bench on, found: {names}")
+        raise BenchError(_why_no_bench(content["target"], failed))
+
+
+def _why_no_bench(target: str, failed: list[dict[str, Any]]) -> str:
+    first, *more = failed
+    if first["check"] == "reach":  # a whole sentence, with the target in it
+        return str(first["found"])
+    others = ", ".join(finding["check"] for finding in more)
+    return (
+        f"{target}: expected a machine to bench on, found: {first['found']}; {first['why']}; "
+        f"{first['what_to_do']}" + (f" (and see {others})" if others else "")
+    )
 
 
 def write_comparison(reports: list[dict[str, Any]], out: Path, output: Output) -> tuple[Path, ...]:

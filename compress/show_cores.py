@@ -17,7 +17,7 @@ def core_rows(bundle: Found) -> Iterator[Row]:
         bundle: what bundle.json holds; without checks of cores there are no rows.
     """
     for check in bundle["checks"].get("cpu", ()):
-        core = check["core"]
+        core = f"{check['core']}, emulated"
         if not check["variants"]:
             skipped = check["status"] == "skipped"
             yield core, "", "", "", "", "not checked" if skipped else "does not run"
@@ -52,4 +52,4 @@ def _work(file: Found) -> str:
     counted = file["instructions"]
     if counted is None:
         return ""
-    return f"about {counted['value'] / 1e6:.3g} million instructions an inference"
+    return f"an estimated {counted['value'] / 1e6:.3g} million instructions an inference"

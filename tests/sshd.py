@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from compress_bench.remote.lock import VARIABLE
+
 PROGRAM = shutil.which("sshd") or "/usr/sbin/sshd"
 
 
@@ -23,7 +25,7 @@ class Sshd:
         folder: everything it needs.
         port: on 127.0.0.1.
         cache: the board's folder of files.
-        locks: the folder of its lock.
+        lock: its lock's file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,8 +33,7 @@ class Sshd:
         self.folder = folder
         self.port = _free_port()
         self.cache = folder / "cache"
-        self.locks = folder / "locks"
-        self.locks.mkdir(parents=True)
+        self.lock = folder / "lock"
         for name in ("host", "user", "stranger"):
             keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
             subprocess.run(keygen, check=True)
@@ -48,7 +49,7 @@ class Sshd:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\n"
             f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\n"
-            f"SetEnv XDG_CACHE_HOME={self.cache} TMPDIR={self.locks} PYTHONHASHSEED=0\n"
+            f"SetEnv XDG_CACHE_HOME={self.cache} {VARIABLE}={self.lock} PYTHONHASHSEED=0\n"
         )
         with (self.folder / "log").open("ab") as log:
             command = [PROGRAM, "-D", "-e", "-f", str(self.folder / "sshd_config")]

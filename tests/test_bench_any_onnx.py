@@ -178,7 +178,7 @@ def test_several_inputs_of_several_types_are_measured_and_the_feed_is_said(tmp_p
     assert fields["latency"]["n"] > 0 and fields["memory"] is not None
     assert fields["accuracy"] is None and fields["size_bytes"] == path.stat().st_size
     assert (
-        "net: speed and memory are of ones to ids (int64 [1, 16]), ones to mask (bool [1, 16]), "
+        "net: measured by feeding ones to ids (int64 [1, 16]), ones to mask (bool [1, 16]), "
         "random numbers to factor (float32 [])"
     ) in found["notes"]
 

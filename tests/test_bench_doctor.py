@@ -8,6 +8,8 @@ import pytest
 from board_files import write_tree
 from compress.cli import main
 from compress.errors import BenchError
+from compress.flags import Output
+from compress.show import finish_doctor
 from compress_bench.doctor import WORST_FIRST, Finding, check_names, diagnose, load_check
 from compress_bench.doctor.checks import (
     cores,
@@ -47,6 +49,12 @@ def core(number, **changes):
     return {"cpu": number, "governor": "performance"} | kind | FAST | changes
 
 
+def limited(**changes):
+    """What a container allows: all, but for what is named."""
+    unlimited = dict.fromkeys(("cores", "memory_bytes", "memory_left_bytes"))
+    return unlimited | {"container": False} | changes
+
+
 def raw(**changes):
     """A healthy Raspberry Pi 5, as the runner tells of it."""
     fields = {
@@ -65,7 +73,7 @@ def raw(**changes):
         "meter": "PMIC",
         "meter_reason": "",
         "state": {"load": 0.1},
-        "firmware": {"throttled": 0, "celsius": 48.0, "hertz": 2.4e9},
+        "firmware": {"throttled": 0, "celsius": 48.0, "khz": 2.4e6},
         "busy": [],
         "python": {
             "version": "3.11.2",
@@ -90,13 +98,13 @@ def raw(**changes):
         "cpus": [core(number) for number in range(4)],
         "cpu_lists": {"possible": "0-3", "present": "0-3"},
         "memory": {
-            "total": 8 << 30,
-            "available": 7 << 30,
-            "swap_total": 512 << 20,
-            "swap_free": 512 << 20,
+            "total_bytes": 8 << 30,
+            "available_bytes": 7 << 30,
+            "swap_total_bytes": 512 << 20,
+            "swap_free_bytes": 512 << 20,
         },
-        "disk": {"temporary": {"path": "/tmp", "free": 9 << 30, "writable": True}},
-        "limits": {"cores": None, "memory": None, "container": False},
+        "disk": {"temporary": {"path": "/tmp", "free_bytes": 9 << 30, "writable": True}},
+        "limits": limited(),
         "zones": [{"type": "cpu-thermal", "celsius": 48.0, "trips": {"critical": 110.0}}],
         "cooling": [],
         "pressure": {"cpu": 0.0, "memory": 0.0, "io": 0.0},
@@ -105,7 +113,7 @@ def raw(**changes):
 
 
 def facts(emulates=None, **changes):
-    return describe(raw(**changes), "ssh://pi@board", emulates)
+    return {**describe(raw(**changes), "ssh://pi@board"), "emulates": emulates}
 
 
 # ----------------------------------------------------------------------------------- all checks
@@ -127,13 +135,13 @@ def test_a_check_gives_a_finding_of_known_status_or_nothing(name):
 
 def test_an_emulated_core_is_not_asked_for_warmth_clock_or_memory():
     found = diagnose(facts(emulates="cortex-a76", zones=[], cpus=[], busy=[{"name": "x"}]))
-    expected = {"cores", "emulation", "isa", "numpy_import", "onnxruntime_import", "python"}
-    assert found.keys() == expected | {"userland"}
+    imported = {"numpy_import", "onnxruntime_import", "known_pairs"}
+    assert found.keys() == imported | {"emulation", "isa", "python", "userland"}
 
 
 def test_findings_come_with_the_worst_first():
-    tight = {"cores": 1.5, "memory": 32 << 20, "container": True}
-    silent = {"throttled": None, "celsius": None, "hertz": None}
+    tight = limited(cores=1.5, memory_bytes=64 << 20, memory_left_bytes=32 << 20)
+    silent = {"throttled": None, "celsius": None, "khz": None}
     found = diagnose(facts(limits=tight, zones=[], firmware=silent))
     statuses = [one.status for one in found.values()]
     assert statuses == sorted(statuses, key=WORST_FIRST.index)
@@ -228,22 +236,25 @@ def test_onnxruntime_1_21_0_without_dot_products_is_named_as_a_known_bad_pair():
     assert found.status == "fail" and "1.21.0" in found.found
     assert "23957" in found.why and "!=1.21.0" in found.what_to_do
 
+    found = pairs.check(facts("cortex-a72", **changes))
+    assert found.what_to_do == "take another version: emulate:cortex-a72?onnxruntime=1.22.0"
+
 
 def test_the_same_version_is_no_bad_pair_with_dot_products():
     changes = {"packages": packages(onnxruntime="1.21.0"), "imports": imports(onnxruntime=ILLEGAL)}
-    assert pairs.check(facts(**changes)) is None
+    assert pairs.check(facts(**changes)).found == "none of the 4 that are known"
 
 
 def test_what_imports_here_is_not_said_to_be_impossible():
     changes = {"packages": packages(onnxruntime="1.18.0")}  # with NumPy 2
-    assert pairs.check(facts(**changes)) is None
+    assert pairs.check(facts(**changes)).status == "ok"
     found = pairs.check(facts(**changes, imports=imports(onnxruntime=BROKEN)))
     assert found.status == "fail" and "NumPy 2" in found.found
 
 
 def test_hidden_processors_are_a_bad_pair_only_where_the_import_died():
     hidden = {"possible": "", "present": ""}
-    assert pairs.check(facts(cpu_lists=hidden)) is None
+    assert pairs.check(facts(cpu_lists=hidden)).status == "ok"
     found = pairs.check(facts(cpu_lists=hidden, imports=imports(onnxruntime=BROKEN)))
     assert "/sys/devices/system/cpu/possible" in found.found
 
@@ -266,15 +277,15 @@ def test_versions_are_compared_as_numbers(version, inside):
 
 
 def test_memory_within_a_containers_limit_is_what_counts():
-    tight = {"cores": None, "memory": 32 << 20, "container": True}
+    tight = limited(memory_bytes=512 << 20, memory_left_bytes=32 << 20)
     found = memory.check(facts(limits=tight))
-    assert found.status == "fail" and found.found.startswith("32 MiB available")
+    assert found.status == "fail" and found.found == "32 MiB available of 512"
 
 
 def test_a_folder_that_may_not_be_written_stops_a_bench():
-    shut = {"cache": {"path": "/home/pi", "free": 9 << 30, "writable": False}}
+    shut = {"cache": {"path": "/home/pi", "free_bytes": 9 << 30, "writable": False}}
     assert disk.check(facts(disk=shut)).status == "fail"
-    full = {"cache": {"path": "/home/pi", "free": 1 << 20, "writable": True}}
+    full = {"cache": {"path": "/home/pi", "free_bytes": 1 << 20, "writable": True}}
     assert disk.check(facts(disk=full)).status == "fail"
 
 
@@ -316,9 +327,7 @@ def test_a_machine_without_cpufreq_is_unknown_and_not_fine():
 
 
 def test_a_raspberry_pi_that_lacked_voltage_is_told_to_change_its_supply():
-    found = throttling.check(
-        facts(firmware={"throttled": 0x50005, "celsius": 48.0, "hertz": 1.5e9})
-    )
+    found = throttling.check(facts(firmware={"throttled": 0x50005, "celsius": 48.0, "khz": 1.5e6}))
     assert found.status == "warn" and "power supply" in found.what_to_do
     assert found.found.startswith(
         "under-voltage, throttled now; under-voltage, throttled since it was switched on"
@@ -343,13 +352,31 @@ def test_a_processor_that_is_being_slowed_is_told_and_a_fan_at_work_is_not():
     assert "cpufreq-cpu0" in temperature.check(facts(cooling=[fan, slowed])).found
 
 
+def test_each_zone_is_held_against_its_own_limit():
+    battery = {"type": "battery", "celsius": 30.0, "trips": {"passive": 45.0}}
+    processor = {"type": "cpu-thermal", "celsius": 50.0, "trips": {"passive": 95.0}}
+    assert temperature.check(facts(zones=[battery, processor])).status == "ok"
+    found = temperature.check(facts(zones=[battery | {"celsius": 40.0}, processor]))
+    assert found.status == "warn" and found.found == "40 °C (battery), limit 45 °C"
+
+
+def test_what_a_machine_does_not_say_comes_with_a_reason_and_what_to_do():
+    silent = {"throttled": None, "celsius": None, "khz": None}
+    unmetered = {"meter": "", "meter_reason": "no meter", "counter_reason": "no counter"}
+    clockless = [core(0, governor=None)]
+    found = diagnose(facts(zones=[], firmware=silent, cpus=clockless, **unmetered))
+    unknown = {name: one for name, one in found.items() if one.status == "unknown"}
+    assert unknown.keys() == {"counters", "energy", "governor", "temperature"}
+    assert all(one.why and one.what_to_do for one in unknown.values())
+
+
 def test_without_zones_the_firmwares_temperature_is_taken():
     found = temperature.check(facts(zones=[]))
     assert found.status == "ok" and "48 °C (the firmware)" in found.found
 
 
 def test_a_quota_of_cpu_time_shows_in_the_slowest_inferences():
-    found = limits.check(facts(limits={"cores": 1.5, "memory": None, "container": True}))
+    found = limits.check(facts(limits=limited(cores=1.5)))
     assert found.status == "warn" and "a quota of 1.5 of 4 cores" in found.found
 
 
@@ -418,7 +445,7 @@ def test_this_machine_is_described_as_in_a_report(capsys):
     by_name = {finding["check"]: finding for finding in told["findings"]}
     assert by_name["onnxruntime_import"]["status"] == "ok"
     assert told["status"] == told["findings"][0]["status"]
-    assert told["readings"]["memory"]["total"] == told["machine"]["memory_bytes"]
+    assert told["readings"]["memory"]["total_bytes"] == told["machine"]["memory_bytes"]
 
 
 def test_a_runner_that_tells_nothing_is_an_error_with_the_targets_name():
@@ -432,10 +459,16 @@ def test_a_runner_that_tells_nothing_is_an_error_with_the_targets_name():
 @needs_program("qemu-x86_64", package="qemu-user")
 def test_an_emulated_haswell_is_told_that_it_saturates(capsys):
     assert main(["doctor", "emulate:haswell", "--json"]) == 0
-    told = {one["check"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
+    content = json.loads(capsys.readouterr().out)
+    told = {one["check"]: one for one in content["findings"]}
     assert told["isa"]["status"] == "warn" and "saturate" in told["isa"]["why"]
     assert told["onnxruntime_import"]["status"] == "ok"
-    assert "memory" not in told
+    assert "memory" not in told and "cores" not in told
+    machine, readings = content["machine"], content["readings"]
+    assert machine["emulates"] == "haswell" and machine["emulator"].startswith("qemu ")
+    assert machine["memory_bytes"] is machine["cores"] is None
+    assert readings["memory"] is readings["cpus"] is readings["busy"] is None
+    assert "seconds" not in readings["imports"]["numpy"]
 
 
 def test_a_machine_that_cannot_be_reached_ends_in_1_with_the_reason(capsys, monkeypatch, tmp_path):
@@ -443,7 +476,18 @@ def test_a_machine_that_cannot_be_reached_ends_in_1_with_the_reason(capsys, monk
     assert main(["doctor", "emulate:cortex-a72"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith("emulate:cortex-a72: not reached")
-    assert "reach" in said.err
+    assert "expected qemu-aarch64 on PATH, found none" in said.err
+
+
+def test_without_its_findings_an_impossible_bench_comes_with_the_first_ones_reason():
+    without = packages(numpy=None, onnxruntime=None)
+    told = content("ssh://pi@board", facts(), diagnose(facts(packages=without)))
+    with pytest.raises(BenchError) as caught:
+        finish_doctor(told, Output(quiet=True))
+    assert str(caught.value) == (
+        "ssh://pi@board: expected a machine to bench on, found: numpy is not installed; the "
+        "runner needs it; /usr/bin/python3 -m pip install numpy (and see onnxruntime_import)"
+    )
 
 
 def test_an_unknown_kind_of_machine_is_a_usage_error(capsys):

@@ -128,6 +128,7 @@ def test_nothing_disturbs_what_is_not_timed():
         {"fps": 30.0},
         {"sustained": 10.0},
         {"sweep": True},
+        {"processes": 3},
         {"instructions": "perf"},
         {"instructions": "valgrind"},
         {"runtime": ("openvino",)},
@@ -316,9 +317,16 @@ def test_a_failed_check_fails_the_command_whatever_the_goals_say(tmp_path, capsy
 def haswell(tmp_path_factory):
     """A bundle on a core that this machine's own Python can be played on."""
     bundle = bench_models.write_bundle(tmp_path_factory.mktemp("emulated") / "bundle")
+    content = json.loads((bundle / "bundle.json").read_text())
+    content["advice"] = [
+        "int8 is slower than float32 on this machine (3.00 ms float32, 4.00 ms int8, 0.75x "
+        "(0.70 to 0.80) as fast, 1 thread): its smaller size is its only gain here",
+        "1 float island takes 20 % of int8's time: Erf in act (0.12 ms, 20 %)",
+    ]
+    (bundle / "bundle.json").write_text(json.dumps(content))
     return bench(
         [bundle],
-        settings=Bench(target="emulate:haswell"),
+        settings=Bench(target="emulate:haswell", profile="quick", time_cap=30.0),
         run=Run(),
         goals={"student": {"latency.p50": {"max": "1 s"}, "accuracy": {"min": "80 %"}}},
     )
@@ -331,6 +339,8 @@ def test_bench_of_an_emulated_core_has_everything_but_time(haswell):
     machine = haswell["machine"]
     assert (machine["emulates"], machine["target"]) == ("haswell", "emulate:haswell")
     assert machine["emulator"].startswith("qemu ") and machine["emulated"] is True
+    assert (haswell["settings"]["profile"], haswell["settings"]["time_cap_seconds"]) == (None, 30)
+    assert any(note.startswith("--profile quick made no difference") for note in haswell["notes"])
     student = haswell["variants"]["student"]
     assert student["latency"] is None and student["latency_reason"] == untimed("haswell")
     assert student["accuracy"]["value"] == 1.0
@@ -338,6 +348,17 @@ def test_bench_of_an_emulated_core_has_everything_but_time(haswell):
     (check,) = haswell["portability"]
     assert (check["core"], check["status"]) == ("haswell", "pass")
     assert check["variants"]["student"]["parity"]["agreement"] == 1.0
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="plays its own architecture")
+@needs_program("qemu-x86_64", package="qemu-user")
+def test_what_export_advised_stands_there_without_its_times(haswell):
+    said = [note.partition(" UTC: ")[2] for note in haswell["notes"] if "export said" in note]
+    assert said == [
+        "int8 is slower than float32 on the machine that exported: its smaller size is its only "
+        "gain here",
+        "1 float island takes 20 % of int8's time on the machine that exported: Erf in act (20 %)",
+    ]
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="plays its own architecture")

@@ -110,8 +110,8 @@ def test_an_onnxruntime_that_needs_a_newer_core_ends_in_one_sentence(job):
         with pytest.raises(RunnerLostError) as lost:
             played(place, job)
     assert str(lost.value) == (
-        "the runner: the measuring process met an illegal instruction: onnxruntime 1.21.0 does not "
-        "run on a Cortex-A72; take 1.22 or newer, or build it for this core"
+        "emulate:cortex-a72: the measuring process met an illegal instruction: onnxruntime 1.21.0 "
+        "does not run on a Cortex-A72; take 1.22 or newer, or build it for this core"
     )
 
 
@@ -216,7 +216,18 @@ def test_what_fails_on_the_way_leaves_nothing(cache):
 
     with pytest.raises(BenchError, match="no network"):
         kept("thing", fail)
-    assert [path.name for path in cache.iterdir()] == ["thing.lock"]
+    assert [path.name for path in cache.iterdir()] == ["lock"]
+
+
+def test_what_nothing_has_used_for_a_month_goes_when_something_is_made(cache):
+    month = 31 * 24 * 3600
+    for name in ("old", "used"):
+        record = kept(name, write_two) / "complete.json"
+        then = record.stat().st_mtime - month
+        os.utime(record, (then, then))
+    kept("used", write_two)
+    kept("new", write_two)
+    assert sorted(path.name for path in cache.iterdir()) == ["lock", "new", "used"]
 
 
 def test_of_two_makers_one_waits_and_takes_what_the_other_made(cache):

@@ -1,5 +1,6 @@
 """What boards show of themselves: firmware, clocks, warmth, limits, in their vendors' formats."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from board_files import PMIC, PMIC_WATTS, install_vcgencmd, write_tree
-from compress_bench import runner
-from compress_bench.doctor import examiner
+from compress_bench import examiner, runner
+from compress_bench.measure.bed import throttled
 
 FIRMWARE = {
     "get_throttled": "throttled=0x50005",
@@ -35,14 +36,14 @@ def elsewhere(monkeypatch, tmp_path):
 def test_the_firmwares_throttling_temperature_and_clock_are_read_from_vcgencmd(tmp_path):
     assert runner.firmware_throttled(str(tmp_path)) == 0x50005
     assert runner.firmware_celsius() == 48.3
-    assert runner.firmware_hertz() == 1_500_398_464.0
+    assert runner.firmware_khz() == 1_500_398.464
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_machine_without_vcgencmd_has_no_firmware_to_ask(tmp_path):
     assert runner.firmware_throttled(str(tmp_path)) is None
     assert runner.firmware_celsius() is None
-    assert runner.firmware_hertz() is None
+    assert runner.firmware_khz() is None
 
 
 @pytest.mark.parametrize("answers, status", [({}, 0), (FIRMWARE, 255)])
@@ -65,6 +66,36 @@ def test_a_state_between_rounds_holds_what_the_firmware_says_now_and_not_what_wa
     assert runner.system_state()["firmware_throttled"] == 0x5
 
 
+@pytest.mark.usefixtures("elsewhere")
+def test_a_state_of_a_machine_without_a_firmware_says_nothing_of_throttling():
+    assert runner.system_state()["firmware_throttled"] is None
+
+
+def test_how_often_cores_were_slowed_is_their_sum_and_unknown_where_nothing_counts(tmp_path):
+    assert runner.throttle_count(str(tmp_path)) is None
+    cores = "sys/devices/system/cpu"
+    for core, times in (("cpu0", 2), ("cpu11", 3)):
+        write_tree(tmp_path, {f"{cores}/{core}/thermal_throttle/core_throttle_count": times})
+    assert runner.throttle_count(str(tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    "counts, firmware, slowed",
+    [
+        ((None, None), (None, None), False),
+        ((4, 4), (None, 0), False),
+        ((4, 5), (None, None), True),
+        ((None, None), (0, 4), True),
+    ],
+)
+def test_only_a_machine_that_tells_of_throttling_was_throttled(counts, firmware, slowed):
+    states = [
+        {"throttle_count": count, "firmware_throttled": bits}
+        for count, bits in zip(counts, firmware, strict=True)
+    ]
+    assert throttled(states) is slowed
+
+
 def test_power_is_volts_times_amperes_of_the_rails_that_have_both():
     assert runner.pmic_watts(PMIC) == pytest.approx(PMIC_WATTS)
     assert runner.pmic_watts("     EXT5V_V volt(24)=5.06788000V") is None
@@ -78,6 +109,7 @@ def test_a_raspberry_pi_5s_energy_is_the_mean_power_of_its_rails_over_the_time(t
     meter.sample()
     meter.sample()
     assert meter.joules(2.0) == pytest.approx(2 * PMIC_WATTS)
+    meter.end()
     assert "PMIC" in meter.source and "USB" in meter.source
 
 
@@ -92,6 +124,29 @@ def test_a_run_longer_than_a_reading_has_the_energy_of_its_time(tmp_path):
     found, why = runner.measure_joules(run, meter, seconds=1e-9)
     assert why == ""
     assert found >= PMIC_WATTS * taken[0]  # its time is taken from outside, and once more
+
+
+@pytest.mark.usefixtures("raspberry")
+def test_a_firmware_that_hangs_costs_its_energy_and_leaves_no_process(monkeypatch, tmp_path):
+    meter, _ = runner.find_meter(str(tmp_path))
+    monkeypatch.setattr(runner, "FIRMWARE_SECONDS", 0.2)
+    (tmp_path / "bin/vcgencmd").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60")
+    found, why = runner.measure_joules(lambda: None, meter, seconds=60)
+    assert found is None and "pmic_read_adc" in why
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.usefixtures("raspberry")
+def test_an_inference_that_fails_leaves_no_reading_behind(tmp_path):
+    def fail():
+        raise RuntimeError
+
+    meter, _ = runner.find_meter(str(tmp_path))
+    with pytest.raises(RuntimeError):
+        runner.measure_joules(fail, meter, seconds=1.0)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 # --------------------------------------------------------------------------- cpufreq, thermal zones
@@ -166,10 +221,10 @@ def test_memory_is_in_bytes_and_what_the_kernel_leaves_out_is_none(tmp_path):
     text = "MemTotal:        8000 kB\nMemAvailable:    6000 kB\nSwapTotal:       100 kB\n"
     write_tree(tmp_path, {"proc/meminfo": text})
     assert examiner.read_memory(tmp_path) == {
-        "total": 8_192_000,
-        "available": 6_144_000,
-        "swap_total": 102_400,
-        "swap_free": None,
+        "total_bytes": 8_192_000,
+        "available_bytes": 6_144_000,
+        "swap_total_bytes": 102_400,
+        "swap_free_bytes": None,
     }
 
 
@@ -179,11 +234,31 @@ def test_the_tightest_limit_of_a_group_and_those_above_it_holds(tmp_path):
         "sys/fs/cgroup/cpu.max": "max 100000",
         "sys/fs/cgroup/system.slice/cpu.max": "300000 100000",
         "sys/fs/cgroup/system.slice/memory.max": 500_000_000,
+        "sys/fs/cgroup/system.slice/memory.current": 480_000_000,
+        "sys/fs/cgroup/system.slice/memory.stat": "anon 1\ninactive_file 30000000\nslab 2",
         "sys/fs/cgroup/system.slice/docker-1.scope/cpu.max": "150000 100000",
         "sys/fs/cgroup/system.slice/docker-1.scope/memory.max": "max",
     }
     found = examiner.read_limits(write_tree(tmp_path, files))
-    assert found == {"cores": 1.5, "memory": 500_000_000, "container": False}
+    # Files that are read no more, 30 MB, are taken back where memory is needed.
+    assert found == {
+        "cores": 1.5,
+        "memory_bytes": 500_000_000,
+        "memory_left_bytes": 50_000_000,
+        "container": False,
+    }
+
+
+def test_memory_that_can_be_had_is_below_a_containers_limit(tmp_path):
+    assert examiner.available_bytes(tmp_path) is None
+    write_tree(tmp_path, {"proc/meminfo": "MemTotal: 8000 kB\nMemAvailable: 6000 kB"})
+    assert examiner.available_bytes(tmp_path) == 6_144_000
+    files = {
+        "proc/self/cgroup": "0::/",
+        "sys/fs/cgroup/memory.max": 4_000_000,
+        "sys/fs/cgroup/memory.current": 1_000_000,
+    }
+    assert examiner.available_bytes(write_tree(tmp_path, files)) == 3_000_000
 
 
 def test_groups_of_version_1_are_read_too_and_their_none_is_none(tmp_path):
@@ -196,7 +271,8 @@ def test_groups_of_version_1_are_read_too_and_their_none_is_none(tmp_path):
         ".dockerenv": "",
     }
     found = examiner.read_limits(write_tree(tmp_path, files))
-    assert found == {"cores": 0.5, "memory": None, "container": True}
+    assert (found["cores"], found["memory_bytes"]) == (0.5, None)
+    assert found["memory_left_bytes"] is None and found["container"] is True
 
 
 def test_pressure_is_the_share_of_the_last_ten_seconds(tmp_path):
@@ -221,7 +297,8 @@ def test_an_empty_system_shows_nothing_and_nothing_fails(tmp_path):
     assert examiner.read_cpus(tmp_path) == []
     assert examiner.read_zones(tmp_path) == []
     assert examiner.read_cooling(tmp_path) == []
-    assert examiner.read_limits(tmp_path) == {"cores": None, "memory": None, "container": False}
+    limits = dict.fromkeys(("cores", "memory_bytes", "memory_left_bytes"))
+    assert examiner.read_limits(tmp_path) == limits | {"container": False}
     assert set(examiner.read_memory(tmp_path).values()) == {None}
     assert examiner.read_os_release(tmp_path) == ""
     assert examiner.read_busy(tmp_path, 0.0) == []

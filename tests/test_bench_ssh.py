@@ -24,7 +24,7 @@ from compress.errors import BenchError, RunnerLostError, UsageError
 from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
 from compress_bench.recipe import bench
-from compress_bench.remote import agent
+from compress_bench.remote import agent, lock
 from compress_bench.remote.address import parse_address
 from compress_bench.remote.board import Board
 from compress_bench.remote.refusals import explain
@@ -71,9 +71,9 @@ def cached(server):
 
 
 def is_free(server):
-    with (server.locks / agent.LOCK).open("r+b") as lock:
+    with server.lock.open("r+b") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
     return True
@@ -101,16 +101,18 @@ def test_a_bench_whose_links_are_killed_in_mid_run_is_complete(server, tmp_path)
     killer = threading.Thread(target=kill_now_and_then)
     killer.start()
     try:
-        settings = Bench(profile="quick", processes=3, target=reference)
+        settings = Bench(profile="quick", processes=2, target=reference)
         run = Run(threads=1, data=str(tmp_path / "data.npz"))
         report = bench(files, settings=settings, run=run)
     finally:
         over.set()
         killer.join()
     assert len(killed) == 3
-    assert report["machine"]["target"] == reference
+    # The paths that reach the board are the command's, not the board's.
+    assert report["machine"]["target"] == reference.partition("?")[0]
+    assert report["recipe"]["bench"]["target"] == reference
     for fields in report["variants"].values():
-        assert len(fields["samples_seconds"]) == 3  # processes, none lost
+        assert len(fields["samples_seconds"]) == 2  # processes, none lost
         assert fields["latency"]["n"] == sum(len(one) for one in fields["samples_seconds"])
         assert fields["accuracy"]["value"] == 1.0
     assert server.runners() == [] and is_free(server)
@@ -177,7 +179,7 @@ def test_a_runner_that_dies_on_the_board_has_an_obituary(server, model):
             next(events)
             for pid in server.runners():
                 os.kill(pid, signal.SIGKILL)
-            with pytest.raises(RunnerLostError, match="was killed by SIGKILL"):
+            with pytest.raises(RunnerLostError, match=r"ssh://\S+: .*was killed by SIGKILL"):
                 list(events)
         # The board is there for the next job.
         assert "model" in [event["event"] for event in place.stream(inspection(model))]
@@ -231,14 +233,13 @@ def test_external_data_lies_beside_its_model(server, tmp_path):
 
 
 @needs_sshd
-def test_a_second_bench_is_told_who_has_the_board(server, model):
-    with open_place(server.reference(), SILENT) as place:
-        list(place.stream(inspection(model)))
-        with (
-            pytest.raises(BenchError, match=r"expected a free board, found that \S+@\S+ has been"),
-            open_place(server.reference(), SILENT),
-        ):
-            pass
+def test_a_second_bench_is_told_who_has_the_board(server):
+    with (
+        open_place(server.reference(), SILENT),
+        pytest.raises(BenchError, match=r"expected a free board, found that \S+@\S+ has been"),
+        open_place(server.reference(), SILENT),
+    ):
+        pass
 
 
 @needs_sshd
@@ -254,7 +255,7 @@ def test_a_board_whose_host_is_gone_ends_the_run_and_can_be_taken(model):
         lost.drop()
         wait_until(lambda: is_free(server))
         assert server.runners() == []
-        assert list((server.cache / "compress-bench/runs").iterdir()) == []
+        assert list((server.cache / "compress-bench/runs").glob("*/*")) == []
         with open_place(server.reference(), SILENT) as place:
             list(place.stream(inspection(model)))
         events.close()
@@ -264,12 +265,12 @@ class Attendant:
     """The agent without ssh in between."""
 
     def __init__(self, folder):
-        environment = os.environ | {"XDG_CACHE_HOME": str(folder), "TMPDIR": str(folder)}
+        own = {"XDG_CACHE_HOME": str(folder), lock.VARIABLE: str(folder / "lock")}
         self.process = subprocess.Popen(
             [sys.executable, "-I", agent.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=os.environ | own,
         )
         assert self.process.stdout.readline() == b"\n"  # ends what a login script began
         assert self.reply()["hello"] == agent.MARK
@@ -317,6 +318,45 @@ def test_an_upload_that_the_disk_has_no_room_for_is_refused_before_it_begins(tmp
     reply = board.ask(request)
     assert reply["full"] and "No space left" in reply["refused"]
     board.leave()
+
+
+def test_a_job_that_the_keeper_was_never_told_of_is_told_again(tmp_path):
+    # As if the attendant had died between the two.
+    board = Attendant(tmp_path)
+    board.ask({"do": "open", "token": "t", "holder": "x", "lease": 20.0})
+    (folder,) = (tmp_path / "compress-bench/runs").glob("*/t")
+    (folder / "job-1").write_text("{}")
+    program = tmp_path / "runner.py"
+    program.write_text("")
+    request = {"do": "start", "number": 1, "runner": str(program), "job": {}}
+    assert board.ask(request) == board.ask(request) == {"started": 1}
+    wait_until((folder / "end-1").exists)
+    assert json.loads((folder / "end-1").read_text())["status"] == 0
+    assert board.ask({"do": "close"}) == {"closed": True}
+    board.leave()
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [(lambda path: path.symlink_to("/nowhere"), "a link"), (Path.mkdir, "a folder")],
+)
+def test_a_lock_that_cannot_be_is_told_with_what_is_there(tmp_path, make, found):
+    make(tmp_path / "lock")
+    board = Attendant(tmp_path)
+    reply = board.ask({"do": "open", "token": "t", "holder": "x", "lease": 20.0})
+    said = f"expected to lock {tmp_path}/lock, found {found}; remove it, or name another file"
+    assert reply["unlocked"].startswith(said)
+    board.leave()
+
+
+def test_what_runs_on_another_board_with_the_same_home_stays(tmp_path):
+    for board in ("another", agent.boot_id()):
+        (tmp_path / "runs" / board / "token").mkdir(parents=True)
+    (tmp_path / "files/.incoming-another-x").mkdir(parents=True)
+    (tmp_path / f"files/{agent.incoming_prefix()}x").mkdir()
+    agent.clean(tmp_path)
+    assert [path.parent.name for path in (tmp_path / "runs").glob("*/*")] == ["another"]
+    assert [path.name for path in (tmp_path / "files").iterdir()] == [".incoming-another-x"]
 
 
 def test_files_that_no_bench_has_used_for_a_month_are_removed(tmp_path):
@@ -369,7 +409,7 @@ def test_a_board_that_was_never_met_and_one_that_has_changed(server):
     finally:
         server.know(server.folder / "host.pub")
     assert "found another host key than before" in changed
-    assert f"ssh-keygen -R [127.0.0.1]:{server.port}" in changed
+    assert f"ssh-keygen -R '[127.0.0.1]:{server.port}' -f {known}" in changed
     assert "found a host key that is not known here yet" in unknown
 
 
@@ -396,6 +436,30 @@ def test_a_python_that_is_too_old():
     )
 
 
+def test_a_python_that_is_none_and_repeats_what_it_was_told():
+    address = parse_address("ssh://pi@board?python=/bin/ls")
+    words = """ls: '...sys.exit("compress found Python %d.%d"%(v[0],v[1]))': No such file"""
+    assert "expected /bin/ls there, found none" in explain(address, 2, words)
+
+
+@pytest.mark.parametrize(
+    ("reference", "copy", "forget"),
+    [
+        ("ssh://pi@board", "ssh-copy-id pi@board", "ssh-keygen -R board)"),
+        ("ssh://board:22", "ssh-copy-id -p 22 board", "ssh-keygen -R board)"),
+        (
+            "ssh://pi@board:2222?config=/my conf",
+            "ssh-copy-id -F '/my conf' -p 2222 pi@board",
+            "ssh-keygen -R '[board]:2222')",
+        ),
+    ],
+)
+def test_commands_to_type_have_the_port_and_are_quoted(reference, copy, forget):
+    address = parse_address(reference)
+    assert explain(address, 255, "Permission denied (publickey)").endswith(f"there: {copy}")
+    assert forget in explain(address, 255, "REMOTE HOST IDENTIFICATION HAS CHANGED")
+
+
 # ------------------------------------------------------------------------------- references
 
 
@@ -404,6 +468,16 @@ def test_a_reference_names_user_host_port_and_python():
     assert (found.user, found.host, found.port) == ("pi", "Board.local", "2222")
     assert found.python == "~/venv/bin/python3"
     assert parse_address("ssh://[fe80::1]").host == "fe80::1"
+
+
+def test_a_board_on_a_direct_cable_is_named_with_its_interface():
+    found = parse_address("ssh://pi@[fe80::1%eth0]:2222")
+    assert (found.host, found.reference) == ("fe80::1%eth0", "ssh://pi@[fe80::1%eth0]:2222")
+
+
+def test_a_plus_in_a_path_is_a_plus():
+    assert parse_address("ssh://b?python=/opt/c++/python3").python == "/opt/c++/python3"
+    assert parse_address("ssh://b?python=/opt/my%20env/python").python == "/opt/my env/python"
 
 
 @pytest.mark.parametrize(
@@ -422,8 +496,9 @@ def test_a_reference_of_another_form_is_refused(reference):
         parse_address(reference)
 
 
-def test_the_agent_reads_as_python_3_8():
-    ast.parse(Path(agent.__file__).read_text(), feature_version=(3, 8))
+def test_what_goes_to_a_board_reads_as_python_3_8():
+    for module in (agent, lock):
+        ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
 
 
 def test_valgrind_here_says_nothing_of_a_board(tmp_path):

@@ -14,6 +14,7 @@ from compress_bench.differences import compare_roles, disagreements
 from compress_bench.evidence import COPY, Evidence, TestImages
 from compress_bench.measure.bed import Bed
 from compress_bench.metrics import Goal, load_metric, metric_names
+from compress_bench.profiles import is_played
 from compress_bench.subjects.bundle import Subjects
 from compress_bench.subjects.sessions import spins
 
@@ -65,11 +66,13 @@ def recipe_content(settings: Bench, run: Run, bed: Bed, goals: Sequence[Goal]) -
         bed: has what the profile decides where a flag was not given.
         goals: from a file or a recipe.
     """
-    own = asdict(settings) | {
-        "processes": bed.profile.processes,
-        "sustained": bed.profile.sustained_seconds,
-        "time_cap": bed.profile.time_cap_seconds,
-    }
+    own = asdict(settings)
+    if not is_played(settings):
+        own |= {
+            "processes": bed.profile.processes,
+            "sustained": bed.profile.sustained_seconds,
+            "time_cap": bed.profile.time_cap_seconds,
+        }
     limits: dict[str, dict[str, dict[str, str]]] = {}
     for goal in goals:
         written = limits.setdefault(goal.variant, {}).setdefault(goal.name, {})
@@ -83,7 +86,7 @@ def _settings(settings: Bench, bed: Bed, found: Subjects, evidence: Evidence) ->
         "mode": _mode(evidence),
         "threads": _common([variant.threads for variant in evidence.variants.values()]),
         "batch_size": bed.batch_size,
-        "profile": settings.profile,
+        "profile": None if is_played(settings) else settings.profile,
         "processes": None if evidence.untimed else bed.profile.processes,
         "rounds": None if evidence.untimed else bed.profile.rounds,
         "reference": found.reference,
@@ -91,7 +94,9 @@ def _settings(settings: Bench, bed: Bed, found: Subjects, evidence: Evidence) ->
         "runtimes": list(settings.runtime),
         "fps": settings.fps,
         "sustained_seconds": None if evidence.untimed else bed.profile.sustained_seconds,
-        "time_cap_seconds": bed.profile.time_cap_seconds,
+        "time_cap_seconds": settings.time_cap
+        if is_played(settings)
+        else bed.profile.time_cap_seconds,
         "seed": bed.seed,
     }
 

@@ -91,7 +91,9 @@ def refuse_emulation(machine: Mapping[str, Any]) -> None:
         BenchError: the machine is emulated.
     """
     if machine["emulated"]:
+        target = machine.get("target", "local")
+        where = "this machine" if target == "local" else target
         raise BenchError(
-            f"this machine ({machine['machine']}, {machine['cpu']}) is emulated, so its times "
+            f"{where} ({machine['machine']}, {machine['cpu']}) is emulated, so its times "
             "would mean nothing; expected real hardware: run compress bench on the board itself"
         )

@@ -8,6 +8,11 @@ from compress.settings import Bench
 _EMULATE = "emulate"
 
 
+def is_played(settings: Bench) -> bool:
+    """Whether the target is an emulated core, of which nothing is timed."""
+    return settings.target.partition(":")[0] == _EMULATE
+
+
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """How much is measured.
@@ -97,12 +102,13 @@ def choose_profile(settings: Bench) -> Profile:
 
 def _check_untimed(settings: Bench) -> None:
     """Refuse flags that ask an emulated core for times, or for another runtime."""
-    if settings.target.partition(":")[0] != _EMULATE:
+    if not is_played(settings):
         return
     refused = {
         f"--fps {settings.fps or 0:g}": settings.fps is not None,
         f"--sustained {settings.sustained or 0:g}": settings.sustained is not None,
         "--sweep": settings.sweep,
+        f"--processes {settings.processes}": settings.processes is not None,
         f"--instructions {settings.instructions}": settings.instructions in ("perf", "valgrind"),
         f"--runtime {' '.join(settings.runtime)}": tuple(settings.runtime) != ("onnxruntime",),
     }

@@ -15,11 +15,13 @@ from compress.errors import ArtifactError
 from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
 from compress_bench.content import recipe_content, report_content
+from compress_bench.emulation.described import played
 from compress_bench.evidence import Evidence
 from compress_bench.measure import valgrind
 from compress_bench.measure.bed import Bed, Clock
-from compress_bench.measure.emulated import measure_emulated, played
+from compress_bench.measure.emulated import measure_emulated
 from compress_bench.measure.everything import measure_everything
+from compress_bench.measure.neighbours import hold_machine
 from compress_bench.measure.sweep import (
     measure_sweep,
     processes_each,
@@ -78,6 +80,7 @@ def bench(
         valgrind.check_installed()
     with (
         open_place(settings.target, progress) as place,
+        hold_machine(settings.target) as neighbours,
         tempfile.TemporaryDirectory(prefix="compress-bench-") as scratch,
     ):
         found, machine = open_subjects(
@@ -113,7 +116,7 @@ def bench(
     report = report_content(
         settings=settings,
         bed=bed,
-        found=replace(found, notes=(*found.notes, *notes, *more)),
+        found=replace(found, notes=(*found.notes, *neighbours, *notes, *more)),
         machine=machine,
         evidence=evidence,
         verdict=verdict,

@@ -402,7 +402,7 @@ def examine(job: Json, emit: Emit) -> None:
     firmware = {
         "throttled": firmware_throttled(),
         "celsius": firmware_celsius(),
-        "hertz": firmware_hertz(),
+        "khz": firmware_khz(),
     }
     emit(
         dict(
@@ -581,21 +581,25 @@ def system_state() -> Json:
     # user, nice, system, idle, iowait, irq, softirq, steal; all cores together
     ticks = [int(field) for field in read_text("/proc/stat").split("\n")[0].split()[1:9]]
     idle = sum(ticks[3:5])
-    throttled = 0
-    for core in range(os.cpu_count() or 1):
-        folder = "/sys/devices/system/cpu/cpu%d/thermal_throttle/" % core
-        throttled += int(read_text(folder + "core_throttle_count").strip() or 0)
+    firmware = firmware_throttled()
     return {
         "seconds": time.perf_counter(),
         "own_cpu_seconds": time.process_time(),
         "busy_cpu_seconds": (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK") if ticks else None,
         "stolen_cpu_seconds": ticks[7] / os.sysconf("SC_CLK_TCK") if len(ticks) > 7 else None,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "throttle_count": throttled,
-        "firmware_throttled": (firmware_throttled() or 0) & 0xF,
+        "throttle_count": throttle_count(),
+        "firmware_throttled": None if firmware is None else firmware & 0xF,
         "khz": frequency_khz(),
         "celsius": hottest_celsius(),
     }
+
+
+def throttle_count(root: str = "/") -> Optional[int]:
+    """How often Intel's cores were slowed for their warmth; None where nothing counts it."""
+    files = Path(root).glob("sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count")
+    counts = [text for text in (read_text(str(path)).strip() for path in files) if text]
+    return sum(map(int, counts)) if counts else None
 
 
 def frequency_khz() -> Optional[float]:
@@ -652,9 +656,10 @@ def firmware_celsius() -> Optional[float]:
     return _firmware_number(r"temp=([\d.]+)'C", vcgencmd("measure_temp"))
 
 
-def firmware_hertz() -> Optional[float]:
+def firmware_khz() -> Optional[float]:
     """The ARM cores' clock as it is, not as it was asked for, as in frequency(0)=1500398464."""
-    return _firmware_number(r"frequency\(\d+\)=(\d+)", vcgencmd("measure_clock", "arm"))
+    hertz = _firmware_number(r"frequency\(\d+\)=(\d+)", vcgencmd("measure_clock", "arm"))
+    return None if hertz is None else hertz / 1000
 
 
 def _firmware_number(pattern: str, said: str) -> Optional[float]:
@@ -880,7 +885,7 @@ def count_here(model: Json, job: Json, emit: Emit) -> Json:
     if job["instructions"] != "off":
         # Before the session: threads that start later are counted, those before are not.
         counter, found["reason"] = open_counter(PERF_HARDWARE, PERF_INSTRUCTIONS)
-        if counter is None:
+        if counter is None and job["instructions"] == "auto":
             found["reason"] += "; --instructions valgrind counts on an emulated processor"
     meter, found["energy_reason"] = find_meter("/sys")
     if counter is None and meter is None:
@@ -889,7 +894,7 @@ def count_here(model: Json, job: Json, emit: Emit) -> Json:
     seconds = [timed(run) for _ in range(COUNT_WARM_UP)][-1]
     if counter is not None:
         runs = max(COUNT_LEAST, min(COUNT_MOST, int(COUNT_SECONDS / seconds)))
-        found["source"] = "perf_event"
+        found["source"], found["inferences"] = "perf_event", runs
         found["instructions"], found["reason"] = count(run, counter, runs)
         os.close(counter)
     if meter is not None:
@@ -1042,6 +1047,9 @@ class Rapl:
     def sample(self) -> None:
         """Nothing: it counts by itself."""
 
+    def end(self) -> None:
+        """Nothing is under way."""
+
     def joules(self, seconds: float) -> float:
         """Of all packages since `begin`; a count that has reached its end began anew at 0."""
         microjoules = 0
@@ -1088,6 +1096,9 @@ class Rail:
         """Mean power over that many seconds."""
         return sum(self._watts) / len(self._watts) * seconds
 
+    def end(self) -> None:
+        """Nothing is under way."""
+
 
 class Pmic:
     """The power chip of a Raspberry Pi 5, whose rails feed the whole board but USB and 5 V pins.
@@ -1109,7 +1120,7 @@ class Pmic:
 
     def begin(self) -> None:
         """Forget what was sampled, and begin a reading."""
-        self._finish()
+        self.end()
         self._watts = []
         self._start()
 
@@ -1123,8 +1134,16 @@ class Pmic:
 
     def joules(self, seconds: float) -> float:
         """Mean power over that many seconds; the last reading may have seen no inference."""
-        self._finish()
         return sum(self._watts) / len(self._watts) * seconds
+
+    def end(self) -> None:
+        """Leave no reading behind, finished or not."""
+        reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        reading.kill()
+        reading.stdout.close()
+        reading.wait()
 
     def _start(self) -> None:
         import subprocess
@@ -1133,10 +1152,17 @@ class Pmic:
         self._reading = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def _finish(self) -> str:
+        """What the reading says; nothing from a firmware that hangs, as a stuck mailbox does."""
+        import subprocess
+
         if self._reading is None:
             return ""
-        said, _ = self._reading.communicate()
-        self._reading = None
+        try:
+            said, _ = self._reading.communicate(timeout=FIRMWARE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            self.end()
         return str(said.decode(errors="replace"))
 
 
@@ -1161,8 +1187,12 @@ def find_meter(root: str) -> Tuple[Any, str]:
     try:
         found.begin()
         found.sample()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return None, "%s: %s; root may read it" % (found.source, error)
+    except ValueError as error:
+        return None, "%s: %s" % (found.source, error)
+    finally:
+        found.end()
     return found, ""
 
 
@@ -1186,14 +1216,19 @@ def measure_joules(
     All that the meter covers is counted, idle cores and other programs too: nothing is subtracted.
     """
     busy, runs, due = 0.0, 0, 0.0
-    meter.begin()
-    while busy < seconds:
-        busy += timed(run)
-        runs += 1
-        if busy >= due:
-            meter.sample()
-            due = busy + meter.period
-    joules = meter.joules(busy)
+    try:
+        meter.begin()
+        while busy < seconds:
+            busy += timed(run)
+            runs += 1
+            if busy >= due:
+                meter.sample()
+                due = busy + meter.period
+        joules = meter.joules(busy)
+    except (OSError, ValueError) as error:  # it was read before, and now it cannot be
+        return None, "%s: %s" % (meter.source, error)
+    finally:
+        meter.end()
     if joules <= 0:
         return None, "%s: it did not move within %.1f s" % (meter.source, busy)
     return joules / runs, ""

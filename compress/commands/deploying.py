@@ -1,5 +1,6 @@
 """The commands of what is deployed: export, bench, pack, predict, report, doctor."""
 
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -108,9 +109,12 @@ def pack(
     settings = Bench(profile=profile, fps=fps, time_cap=time_cap)
     run = Run(threads=threads, seed=seed)
     packed = stage(subject, out, settings=settings, run=run, progress=make_progress(output))
-    size = packed["size_bytes"] * 1e-6
-    text = f"{out}: {size:.1f} MB; copy it to the board and run there: python3 {out.name}"
-    show(output, packed, text)
+    show(
+        output,
+        packed,
+        f"{out}: {packed['size_bytes']:,} bytes, sha256 {packed['sha256']}\n"
+        f"copy it to the board and run there: python3 {shlex.quote(out.name)}",
+    )
 
 
 def predict(
@@ -160,7 +164,7 @@ def report(
         goals: TOML file with limits that a record is judged by.
         bundle: What was packed, for pictures of images that the files see differently.
     """
-    from compress_bench.pack.recorded import is_record, report_of_record
+    from compress_bench.pack.recorded import is_record, record_folders, report_of_record
     from compress_bench.report import load_report, render_comparison_terminal, write_report
 
     records = {path for path in reports if is_record(path)}
@@ -174,12 +178,13 @@ def report(
         for path in reports
     ]
     if len(loaded) == len(records) == 1:
-        finish_report(loaded[0], out, output)
+        finish_report(loaded[0], out, output, advice="see above what would")
         return
+    folders = record_folders(path for path in reports if path in records)
     written = write_comparison(loaded, out, output) if out else ()
     for path, content in zip(reports, loaded, strict=True):
         if out and path in records:
-            written += write_report(content, out / path.stem, make_progress(output))
+            written += write_report(content, out / folders[path], make_progress(output))
     if output.json:
         write_json_line({"reports": loaded})
     elif not output.quiet:

@@ -71,7 +71,7 @@ def advise_cores(checks: Sequence[Check]) -> list[str]:
         if check["status"] == SKIPPED:
             advice.append(f"{core} was not checked: {check['reason']}")
         elif check["reason"]:
-            advice.append(f"{core}: {check['reason']}")
+            advice.append(f"{core}: {check['reason'].removeprefix(check['target'] + ': ')}")
         for role, file in check["variants"].items():
             if file["status"] == FAIL:
                 advice.append(f"{core}: {FILES[role]}: {'; '.join(file['problems'])}")

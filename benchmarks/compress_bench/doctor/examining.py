@@ -4,11 +4,18 @@ from contextlib import closing
 from pathlib import Path
 
 from compress.errors import BenchError
-from compress_bench.doctor import Facts, examiner
+from compress_bench import examiner
+from compress_bench.doctor import Facts
+from compress_bench.emulation.described import played
 from compress_bench.machine import describe_machine
 from compress_bench.targets import Place
 
 EXAMINER = str(Path(examiner.__file__))
+# What an emulator shows of the machine that it runs on.
+OF_THE_HOST = (
+    "cores", "meminfo", "governor", "meter", "meter_reason", "counter_reason", "state", "firmware",
+    "busy", "cpus", "memory", "disk", "limits", "zones", "cooling", "pressure",
+)  # fmt: skip
 
 
 def examine(place: Place) -> Facts:
@@ -16,7 +23,7 @@ def examine(place: Place) -> Facts:
 
     Returns:
         What `examiner.look` and `runner.examine` tell, with `target`, `emulates` and
-        `description`.
+        `description`; of an emulated core without its host's readings and without times.
 
     Raises:
         BenchError: the runner could not look.
@@ -25,12 +32,13 @@ def examine(place: Place) -> Facts:
     with closing(place.stream(job)) as events:
         for event in events:
             if event["event"] == "examined":
-                return describe(event, place.reference, place.emulates)
+                facts = describe(event, place.reference)
+                return facts if place.emulates is None else as_played(facts, place.emulates)
     raise BenchError(f"{place.reference}: expected the runner's facts, found none; try again")
 
 
-def describe(event: Facts, reference: str, emulates: str | None = None) -> Facts:
-    """An examined event as the checks read it."""
+def describe(event: Facts, reference: str) -> Facts:
+    """An examined event of a real machine as the checks read it."""
     packages = event["packages"]
     raw = {
         **event,
@@ -38,9 +46,20 @@ def describe(event: Facts, reference: str, emulates: str | None = None) -> Facts
         "numpy": packages["numpy"],
         "onnxruntime": packages["onnxruntime"],
     }
+    described = describe_machine(raw)
+    return {**event, "target": reference, "emulates": None, "description": described}
+
+
+def as_played(facts: Facts, core: str) -> Facts:
+    """The facts of an emulated core, from what its programs see of it and of the host."""
+    timeless = {
+        name: {key: value for key, value in trial.items() if key != "seconds"}
+        for name, trial in facts["imports"].items()
+    }
     return {
-        **event,
-        "target": reference,
-        "emulates": emulates,
-        "description": describe_machine(raw),
+        **facts,
+        **dict.fromkeys(OF_THE_HOST),
+        "emulates": core,
+        "imports": timeless,
+        "description": played(facts["description"], core),
     }

@@ -16,7 +16,8 @@ class Pair:
         status: of the finding.
         found: what is there, in words.
         why: what happens.
-        what_to_do: the way out.
+        what_to_do: the way out on a machine.
+        instead: an onnxruntime for an emulated core, where no pip is; empty: the same way out.
         source: who found it.
         onnxruntime: from this version and below that one; an empty string is no bound.
         numpy: the same.
@@ -31,6 +32,7 @@ class Pair:
     why: str
     what_to_do: str
     source: str
+    instead: str = ""
     onnxruntime: tuple[str, str] | None = None
     numpy: tuple[str, str] | None = None
     machines: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ PAIRS = (
         why="its import ends in an illegal instruction",
         what_to_do="pip install 'onnxruntime!=1.21.0': 1.20 and 1.22 work",
         source=f"{_ISSUES}/23957",
+        instead="1.22.0",
         onnxruntime=("1.21.0", "1.21.1"),
         machines=("aarch64",),
         lacks="asimddp",
@@ -68,6 +71,7 @@ PAIRS = (
         why="it was built for NumPy 1 and cannot be imported with NumPy 2",
         what_to_do="pip install 'onnxruntime>=1.19', or 'numpy<2' where that is not to be had",
         source=f"{_ISSUES}/21063",
+        instead="1.19.2",
         onnxruntime=("", "1.19"),
         numpy=("2", ""),
     ),
@@ -78,6 +82,7 @@ PAIRS = (
         what_to_do="pip install --upgrade onnxruntime, or export for it: compress export "
         "--min-runtime VERSION",
         source="https://onnxruntime.ai/docs/reference/compatibility.html",
+        instead="1.19.2",
         onnxruntime=("", "1.14"),
         stops_import=False,
     ),
@@ -104,11 +109,12 @@ def is_unreadable(facts: Facts) -> bool:
     return not shown or not all(facts["cpu_lists"].values())
 
 
-def as_finding(pair: Pair) -> Finding:
-    """What the doctor says of a pair."""
+def as_finding(pair: Pair, core: str | None) -> Finding:
+    """What the doctor says of a pair, on a machine or on an emulated core."""
+    other = f"emulate:{core}?onnxruntime={pair.instead}" if core and pair.instead else ""
     return Finding(
         status=pair.status,
         found=pair.found,
         why=f"{pair.why} ({pair.source})",
-        what_to_do=pair.what_to_do,
+        what_to_do=f"take another version: {other}" if other else pair.what_to_do,
     )

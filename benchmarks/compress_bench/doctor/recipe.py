@@ -10,7 +10,7 @@ from compress_bench.doctor import WORST_FIRST, Facts, Finding, diagnose
 from compress_bench.doctor.examining import examine
 from compress_bench.targets import open_place
 
-# Readings that `--json` prints as they are, for programs; of an emulated core they are the host's.
+# Readings that `--json` prints as they are, for programs; null where they would be of the host.
 _READINGS = (
     "python", "libc", "system_name", "packages", "imports", "cpus", "memory", "disk", "limits",
     "zones", "cooling", "firmware", "pressure", "busy",
@@ -35,6 +35,7 @@ def doctor(reference: str, *, progress: Progress = SILENT) -> dict[str, Any]:
     facts = None
     try:
         with open_place(reference, progress) as place:
+            reference = place.reference  # without paths
             with progress.timed("looking at the machine"):
                 facts = examine(place)
             findings = diagnose(facts)

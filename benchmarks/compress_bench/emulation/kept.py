@@ -1,17 +1,22 @@
-"""Folders that take long to make, kept in the user's cache: whole or not at all."""
+"""Folders that take long to make, kept in the user's cache: whole or not at all.
+
+What nothing has used for a month goes when something is made.
+"""
 
 import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from compress.data.cache import cache_folder
 from compress.errors import BenchError
 
-_RECORD = "complete.json"
+_RECORD = "complete.json"  # changed whenever the folder is used
+_UNUSED_SECONDS = 30 * 24 * 3600.0
 
 
 def kept(name: str, make: Callable[[Path], None]) -> Path:
@@ -28,11 +33,14 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     """
     place = cache_folder() / "emulation" / name
     if is_whole(place):
+        with suppress(OSError):  # another user's, or read-only
+            (place / _RECORD).touch()
         return place
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(place.with_name(f"{name}.lock")):
+        with _locked(place.with_name("lock")):
             if not is_whole(place):
+                _remove_unused(place.parent)
                 _make(place, make)
     except OSError as error:
         raise BenchError(
@@ -49,6 +57,14 @@ def is_whole(place: Path) -> bool:
     except (OSError, ValueError):
         return False
     return bool(written == _sizes(place))
+
+
+def _remove_unused(folder: Path) -> None:
+    """Versions that were tried once take 100 MB each."""
+    oldest = time.time() - _UNUSED_SECONDS
+    for record in folder.glob(f"*/{_RECORD}"):
+        if record.stat().st_mtime < oldest:
+            shutil.rmtree(record.parent, ignore_errors=True)
 
 
 def _make(place: Path, make: Callable[[Path], None]) -> None:

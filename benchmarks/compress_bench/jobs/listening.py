@@ -15,12 +15,15 @@ from compress.errors import BenchError, RunnerLostError
 Event = Dict[str, Any]
 
 
-def listen(lines: Iterable[Union[str, bytes]], how_it_ended: Callable[[], str]) -> Iterator[Event]:
+def listen(
+    lines: Iterable[Union[str, bytes]], how_it_ended: Callable[[], str], where: str = ""
+) -> Iterator[Event]:
     """Yield the runner's events as they come, up to its last word.
 
     Args:
         lines: of its standard output.
         how_it_ended: called where the lines end without a last word; see `obituary`.
+        where: the machine that it runs on, where it is not this one.
 
     Raises:
         BenchError: the runner failed; names the model it was busy with.
@@ -31,12 +34,12 @@ def listen(lines: Iterable[Union[str, bytes]], how_it_ended: Callable[[], str]) 
         if event["event"] == "phase":
             last = event
         elif event["event"] == "error":
-            raise BenchError(f"{_subject(last)}: {first_sentence(event)}")
+            raise BenchError(f"{_subject(last, where)}: {first_sentence(event)}")
         elif event["event"] == "done":
             return
         else:
             yield event
-    raise RunnerLostError(f"{_subject(last)}: the measuring process {how_it_ended()}")
+    raise RunnerLostError(f"{_subject(last, where)}: the measuring process {how_it_ended()}")
 
 
 def _events(lines: Iterable[Union[str, bytes]]) -> Iterator[Event]:
@@ -63,10 +66,11 @@ def obituary(status: int, errors: str) -> str:
     return f"{how}; its last words: {words}"
 
 
-def _subject(phase: Event) -> str:
+def _subject(phase: Event, where: str) -> str:
     if not phase:
-        return "the runner"
-    return f"{phase['variant']} ({phase['phase']})"
+        return where or "the runner"
+    place = f" on {where}" if where else ""
+    return f"{phase['variant']} ({phase['phase']}){place}"
 
 
 def first_sentence(event: Event) -> str:

@@ -119,9 +119,10 @@ def not_finite(variant: Variant, given: str) -> BenchError:
 
 
 def throttled(states: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a thermal or power limit bit between the first and the last state."""
-    first, last = states[0], states[-1]
-    return bool(
-        last["throttle_count"] > first["throttle_count"]
-        or any(state["firmware_throttled"] for state in states)
-    )
+    """Whether a thermal or power limit bit between the first and the last state.
+
+    A machine that tells of neither, with None, is no evidence of one.
+    """
+    counts = [s["throttle_count"] for s in states if s["throttle_count"] is not None]
+    counted = bool(counts) and counts[-1] > counts[0]
+    return counted or any(state["firmware_throttled"] for state in states)

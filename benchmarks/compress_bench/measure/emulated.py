@@ -15,14 +15,12 @@ import numpy as np
 from compress.progress import Progress
 from compress.settings import Bench
 from compress_bench.answers import Answers, join
-from compress_bench.emulation.cores import find_core
-from compress_bench.emulation.emulator import find_emulator
 from compress_bench.evidence import Counted, Evidence, TestImages
 from compress_bench.jobs.listening import Event
 from compress_bench.measure.bed import Bed
 from compress_bench.measure.predictions import read_answers
 from compress_bench.portability.check import CoreCheck, check_places
-from compress_bench.portability.questions import Questions, prepare
+from compress_bench.portability.questions import BUDGET_SECONDS, Questions, prepare
 from compress_bench.portability.workload import count_work
 from compress_bench.subjects.bundle import Subjects
 from compress_bench.targets import Place, Stream
@@ -31,18 +29,6 @@ Checks = list[dict[str, Any]]
 
 _FEW = 32  # answers below which nothing is said of accuracy
 _NOT_COUNTED = "instructions were not asked for; leave --instructions off out"
-
-
-def played(machine: Mapping[str, Any], core: str) -> dict[str, Any]:
-    """The report's `machine` for an emulated core; memory and clock would be the host's."""
-    emulator = find_emulator(find_core(core))
-    return dict(machine) | {
-        "emulated": True,
-        "emulates": core,
-        "emulator": f"qemu {emulator.version}",
-        "memory_bytes": None,
-        "governor": None,
-    }
 
 
 def untimed(core: str) -> str:
@@ -76,6 +62,7 @@ def measure_emulated(
     with tempfile.TemporaryDirectory(prefix="compress-emulated-") as folder:
         variants = count_work(found.variants, bed.batch_size)
         questions = prepare(variants, found.images, Path(folder), bed.seed)
+        questions = replace(questions, budget_seconds=_budget(settings, len(variants)))
         listening = replace(place, stream=kept.listen)
         (check,) = check_places(questions, [listening], progress)
         images, answers = _answers(questions, kept.answers, found.images)
@@ -91,7 +78,26 @@ def measure_emulated(
         counted=counted,
         untimed=untimed(place.emulates),
     )
-    return evidence, _notes(found.images, images), [_told(check, counted)]
+    notes = (*_unused(bed, settings), *_notes(found.images, images))
+    return evidence, notes, [_told(check, counted)]
+
+
+def _budget(settings: Bench, files: int) -> float:
+    """Seconds of a kind of question about one file, of three kinds, so that --time-cap holds."""
+    if settings.time_cap is None:
+        return BUDGET_SECONDS
+    return min(BUDGET_SECONDS, settings.time_cap / (3 * max(files, 1)))
+
+
+def _unused(bed: Bed, settings: Bench) -> tuple[str, ...]:
+    """Flags that recipes share with real machines, and that mean nothing here."""
+    given = {
+        f"--profile {settings.profile}": settings.profile != Bench().profile,
+        f"--threads {bed.threads}": bed.threads != 1,
+    }
+    flags = " and ".join(flag for flag, used in given.items() if used)
+    said = f"{flags} made no difference: an emulated core is not timed, and runs on one thread"
+    return (said,) if flags else ()
 
 
 @dataclass

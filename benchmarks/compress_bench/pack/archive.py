@@ -18,6 +18,7 @@ _START = "pack/board/start.py"
 _CORE = ("__init__.py", "errors.py")
 _BENCH = (
     "__init__.py",
+    "examiner.py",
     "machine.py",
     "graph/__init__.py",
     "graph/kinds.py",
@@ -27,6 +28,8 @@ _BENCH = (
     "portability/__init__.py",
     "portability/coverage.py",
     "portability/parity.py",
+    "remote/__init__.py",
+    "remote/lock.py",
 )
 _STORED = (".npz",)  # compressed already
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bytes from the same content

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import compress.preprocess
-from compress.artifacts import BUNDLE, header, read_json
+from compress.artifacts import BUNDLE, header, read_json, sha256_file
 from compress.errors import ArtifactError, BenchError, UsageError
 from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
@@ -50,7 +50,7 @@ def pack(
         progress: where progress is shown.
 
     Returns:
-        file, size_bytes, variants, profile, images.
+        file, size_bytes, sha256, variants, profile, images.
 
     Raises:
         UsageError: a flag that cannot be.
@@ -102,6 +102,7 @@ def pack(
     return {
         "file": str(out),
         "size_bytes": out.stat().st_size,
+        "sha256": sha256_file(out),
         "variants": [variant.name for variant in found.variants],
         "profile": settings.profile,
         "images": 0 if found.images is None else len(found.images.labels),

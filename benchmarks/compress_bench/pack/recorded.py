@@ -5,7 +5,8 @@ Everything after the runner is bench's own: statistics, flags, goals, views.
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from compress.progress import SILENT
 from compress.settings import Bench, Run
 from compress_bench.answers import Answers
 from compress_bench.content import recipe_content, report_content
-from compress_bench.evidence import Counted, Evidence, TestImages, Variant
+from compress_bench.evidence import Counted, Evidence, FreshProcess, TestImages, Variant
 from compress_bench.graph.onnx_wire import Graph, Node, Tensor
 from compress_bench.measure.bed import Bed
 from compress_bench.measure.everything import measure_everything
+from compress_bench.measure.fresh import measure_fresh
 from compress_bench.measure.predictions import predict
+from compress_bench.pack.remedies import say_whose_flags
 from compress_bench.pack.replay import BoardClock, Replay
 from compress_bench.profiles import Profile
 from compress_bench.subjects.bundle import Subjects, open_bundle_images
@@ -38,6 +41,8 @@ _EMULATED = (
     "emulated: the board's processor was played by another one, whose times, memory and energy "
     "mean nothing; run the packed file on the board itself"
 )
+
+_STOPPED = "interrupted before any time was taken on the board; run the packed file there again"
 
 Record = Mapping[str, Any]
 
@@ -61,6 +66,23 @@ def is_record(path: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
+def record_folders(paths: Iterable[Path]) -> dict[Path, str]:
+    """A folder's name for each record's report: the file's, with the board's where two are alike.
+
+    Raises:
+        ArtifactError: a record is damaged.
+    """
+    found = {path: path.stem for path in paths}
+    alike = [path for path, name in found.items() if list(found.values()).count(name) > 1]
+    for path in alike:
+        host = re.sub(r"[^A-Za-z0-9_-]+", "_", str(read_json(path, kind=KIND).get("host")))
+        found[path] = f"{path.stem}-{host}"
+    for number, path in reversed(list(enumerate(alike, start=1))):  # the first keeps its name
+        if list(found.values()).count(found[path]) > 1:
+            found[path] += f"-{number}"
+    return found
+
+
 def report_of_record(
     path: Path, *, goals: Path | None = None, bundle: Path | None = None
 ) -> dict[str, Any]:
@@ -79,7 +101,7 @@ def report_of_record(
     record = read_json(path, kind=KIND)
     try:
         return _report(path, record, goals, bundle)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ArtifactError(
             f"{path}: is not in this version's form ({type(error).__name__}: {error}); "
             "run the packed file again, packed with this version"
@@ -88,7 +110,7 @@ def report_of_record(
 
 def _report(path: Path, record: Record, goals: Path | None, bundle: Path | None) -> dict[str, Any]:
     machine = record["machine"]
-    check = record["selfcheck"]
+    (check,) = record["portability"]
     if machine is None or not check["variants"]:
         raise BenchError(f"{path}: nothing was measured: {check['reason']}")
     machine = dict(machine) | {"target": f"{record['name']} on {record['host']}"}
@@ -97,7 +119,7 @@ def _report(path: Path, record: Record, goals: Path | None, bundle: Path | None)
     names = [variant.name for variant in opened.found.variants]
     has_images = opened.found.images is not None
     check_goals(limits, names, opened.found.reference, has_images=has_images)
-    replay = Replay(record["jobs"])
+    replay = Replay(record["jobs"], interrupted=record["interrupted"])
     bed = Bed(
         target=replay.stream,
         threads=opened.run.threads or 1,
@@ -106,15 +128,17 @@ def _report(path: Path, record: Record, goals: Path | None, bundle: Path | None)
         profile=opened.profile,
         clock=BoardClock(replay),
     )
-    if machine["emulated"]:
-        evidence, notes = _untimed(bed, opened.found, machine["cores"]), tuple[str, ...]()
+    why_untimed = _why_untimed(record, replay, names)
+    if why_untimed:
+        evidence = _untimed(bed, replay, opened.found, machine["cores"], why_untimed)
+        notes: tuple[str, ...] = ()
     else:
         evidence, notes = measure_everything(
             bed, opened.found, machine["cores"], opened.settings, SILENT
         )
     evidence = _with_graphs(_with_reasons(evidence, record), record["graphs"])
     found = replace(opened.found, notes=(*opened.found.notes, *notes, *_said(path, record)))
-    verdict = judge_goals(limits, evidence)
+    verdict = say_whose_flags(judge_goals(limits, evidence))
     report = report_content(
         settings=opened.settings,
         bed=bed,
@@ -128,10 +152,19 @@ def _report(path: Path, record: Record, goals: Path | None, bundle: Path | None)
     return report | {"recipe": recipe_content(opened.settings, opened.run, bed, limits)}
 
 
-def _untimed(bed: Bed, found: Subjects, cores: int) -> Evidence:
-    """The answers alone: nothing was timed where another processor plays the board's."""
-    answering = [variant for variant in found.variants if not variant.no_answers]
-    images, answers = found.images, dict[str, Answers]()
+def _why_untimed(record: Record, replay: Replay, names: Sequence[str]) -> str:
+    """Why a record has no times; empty where it has."""
+    if record["machine"]["emulated"]:
+        return _EMULATED
+    timed = replay.has("latency") and all(replay.has("memory", name) for name in names)
+    return _STOPPED if record["interrupted"] and not timed else ""
+
+
+def _untimed(bed: Bed, replay: Replay, found: Subjects, cores: int, why: str) -> Evidence:
+    """The answers, and memory where it was measured."""
+    variants = found.variants
+    answering = [variant for variant in variants if not variant.no_answers]
+    images, answers = found.images if replay.has("predict") else None, dict[str, Answers]()
     if images is not None:
         answers = predict(bed, answering, images, lambda images: None)
         least = min(len(answer.labels) for answer in answers.values())
@@ -143,18 +176,21 @@ def _untimed(bed: Bed, found: Subjects, cores: int) -> Evidence:
                 digest=f"the first {least} of {images.digest}",
             )
         answers = {n: Answers(a.labels[:least], a.confidence[:least]) for n, a in answers.items()}
-    not_counted = Counted(reason=_EMULATED, energy_reason=_EMULATED)
+    fresh: dict[str, tuple[FreshProcess, ...]] = {}
+    if all(replay.has("memory", variant.name) for variant in variants):
+        fresh, _ = measure_fresh(bed, variants, lambda processes: None)
+    not_counted = Counted(reason=why, energy_reason=why)
     return Evidence(
         reference=found.reference,
-        variants={variant.name: variant for variant in found.variants},
+        variants={variant.name: variant for variant in variants},
         batch_size=bed.batch_size,
         latency=(),
-        fresh={},
+        fresh=fresh,
         images=images,
         answers=answers,
         cores=cores,
-        counted={variant.name: not_counted for variant in found.variants},
-        untimed=_EMULATED,
+        counted={variant.name: not_counted for variant in variants},
+        untimed=why,
     )
 
 

@@ -13,10 +13,11 @@ from compress_bench.pack.plan import key_of
 class Replay:
     """The jobs of a record, put once more in the order in which the board did them."""
 
-    def __init__(self, jobs: list[Mapping[str, Any]]) -> None:
+    def __init__(self, jobs: list[Mapping[str, Any]], *, interrupted: bool) -> None:
         """From the first one on."""
         self._jobs = jobs
         self._at = 0
+        self._why = "since it was interrupted" if interrupted else "so that it is incomplete"
 
     def stream(self, job: Mapping[str, Any]) -> Generator[Event, None, None]:
         """The events of a job as the board heard them, and its end.
@@ -38,8 +39,14 @@ class Replay:
                 return
         raise RunnerLostError(
             f"{', '.join(key['variants'])}: expected the board's {key['kind']} job in the record, "
-            "found none, since it was interrupted; run the packed file again"
+            f"found none, {self._why}; run the packed file again"
         )
+
+    def has(self, kind: str, variant: str | None = None) -> bool:
+        """Whether the board did a job of a kind, to its end or at least to its first round."""
+        done = [job for job in self._jobs if job["key"]["kind"] == kind]
+        done = [job for job in done if variant is None or variant in job["key"]["variants"]]
+        return any(job["status"] != "skipped" for job in done)
 
     def left(self) -> float:
         """No seconds where the board left out the next job, else more than anything takes."""

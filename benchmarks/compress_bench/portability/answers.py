@@ -85,6 +85,7 @@ def hear(
     questions: Questions,
     *,
     hurry: bool,
+    exact: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> DeviceAnswers:
     """Ask a device everything; a file that kills the process costs its own answers alone.
@@ -93,12 +94,13 @@ def hear(
         stream: puts jobs to the runner there.
         questions: what is asked.
         hurry: whether the device is emulated.
+        exact: whether sums of int8 must not overflow there, whatever it is.
         stopped: asked after every event; True ends it.
     """
     answers = DeviceAnswers()
     left = list(questions.variants)
     while left and not stopped():
-        asking = job(questions, left, hurry=hurry)
+        asking = job(questions, left, hurry=hurry, exact=exact)
         busy = ""
         try:
             with closing(stream(asking)) as events:

@@ -12,10 +12,18 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import BenchError
+from compress_bench.emulation.described import played
 from compress_bench.portability.answers import DeviceAnswers, hear
-from compress_bench.portability.judging import FAIL, PASS, SKIPPED, FileCheck, judge_file
-from compress_bench.portability.questions import Questions
-from compress_bench.targets import LOCAL, Place, Stream, local, open_place
+from compress_bench.portability.judging import (
+    FAIL,
+    PASS,
+    SKIPPED,
+    FileCheck,
+    judge_file,
+    may_overflow,
+)
+from compress_bench.portability.questions import EXACT, Questions
+from compress_bench.targets import Place, Stream, local, open_place
 
 if TYPE_CHECKING:
     from compress.progress import Progress
@@ -97,11 +105,11 @@ def check_places(
         progress: where it is shown.
         here: gives the answers that theirs are held against.
     """
-    asked = [Place(LOCAL, here), *places]
     stop = threading.Event()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            waited = [pool.submit(_ask, questions, place, stop) for place in asked]
+            own = pool.submit(hear, here, questions, hurry=False, exact=True, stopped=stop.is_set)
+            waited = [own, *(pool.submit(_ask, questions, place, stop) for place in places)]
             _wait(waited, progress)
         except BaseException:  # Ctrl-C too: the pool waits for its threads, and they for processes
             stop.set()
@@ -146,13 +154,15 @@ def _judge(
     files = {} if died else _files(questions, found, reference, core)
     failed = died or any(check.status == FAIL for check in files.values())
     described = found.described
+    if described is not None and place.emulates is not None:
+        described = played(described, place.emulates)
     return CoreCheck(
         core=core,
         target=place.reference,
         emulated=place.emulates is not None,
         status=FAIL if failed else PASS,
         reason=died,
-        machine=described and described | {"emulated": place.emulates is not None},
+        machine=described,
         onnxruntime=found.machine.get("onnxruntime"),
         reference=_describe(reference),
         variants=files,
@@ -172,4 +182,5 @@ def _describe(reference: DeviceAnswers) -> str:
     machine = reference.described
     if machine is None:
         return "this machine"
-    return f"this machine: {machine['cpu']}, onnxruntime {machine['onnxruntime']}"
+    said = f"this machine: {machine['cpu']}, onnxruntime {machine['onnxruntime']}"
+    return f"{said}, made to add int8 in 32 bits by {EXACT}" if may_overflow(machine) else said

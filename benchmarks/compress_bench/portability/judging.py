@@ -11,15 +11,16 @@ from compress_bench.evidence import Variant
 from compress_bench.portability.answers import DeviceAnswers, FileAnswers
 from compress_bench.portability.coverage import Coverage, count_coverage, less_in_integers
 from compress_bench.portability.parity import HALF_TIMES, Parity, compare, judge
-from compress_bench.portability.questions import Questions
+from compress_bench.portability.questions import EXACT, Questions
 from compress_bench.portability.steps import OutputStep, output_step
 
 PASS, FAIL, SKIPPED = "pass", "fail", "skipped"
-_LEVELS = 255  # of 8 bits: the step where no quantiser stands at the output
 _VNNI = {"avx512_vnni", "avx_vnni"}
+_LEVELS = 255  # of 8 bits: the step where no quantiser stands at the output
 _OVERFLOW = (
     "{where} has AVX2 without VNNI and adds two int8 products in 16 bits, where they can overflow: "
-    "export the file with compress export --int8, whose weights leave room for that"
+    "export the file with compress export --int8, whose weights leave room for that, or open it "
+    f"there with {EXACT}=1, which is slower"
 )
 
 Rows = NDArray[np.float32]
@@ -73,13 +74,13 @@ def judge_file(
     own, other = (side.files.get(variant.name, FileAnswers()) for side in (found, reference))
     problems = [own.died] if own.died else []
     problems += [said for kind, said in own.failed.items() if kind in ("predict", "outputs")]
-    parity, reason = _parity(questions, variant, own, other)
+    parity, reason, unlike = _parity(questions, variant, own, other)
+    problems += unlike
     step = output_step(variant.path)
     if parity is not None:
         problems += judge(parity)
-        if judge(parity) and step.quantised:
-            sides = {core: found.described, "the reference's machine": reference.described}
-            problems += _overflow(sides)
+        if judge(parity) and step.quantised and may_overflow(found.described):
+            problems.append(_OVERFLOW.format(where=core))
     elif not problems:
         problems.append(reason)
     coverage = None if own.nodes is None else count_coverage(own.nodes)
@@ -100,46 +101,57 @@ def judge_file(
 
 def _parity(
     questions: Questions, variant: Variant, own: FileAnswers, other: FileAnswers
-) -> tuple[Parity | None, str]:
-    """The comparison, or None and why there is none."""
+) -> tuple[Parity | None, str, list[str]]:
+    """The comparison, or None and why there is none; and what could not be compared at all."""
     for side, where in ((other, "where the reference was to be made"), (own, "here")):
         if not side.rows and not side.outputs:
             failed = side.failed.get("predict") or side.failed.get("outputs") or side.died
-            return None, f"it gave no answers {where}" + (f": {failed}" if failed else "")
+            return None, f"it gave no answers {where}" + (f": {failed}" if failed else ""), []
     if questions.takes_images(variant):
-        return _compare_images(variant, own, other), ""
+        return _compare_images(variant, own, other), "", []
     return _compare_outputs(variant, own, other)
 
 
 def _compare_images(variant: Variant, own: FileAnswers, other: FileAnswers) -> Parity:
-    found = np.concatenate(own.rows)
-    expected = np.concatenate(other.rows)[: len(found)]
+    both = min(sum(map(len, side.rows)) for side in (own, other))  # a process may die in between
+    found, expected = (np.concatenate(side.rows)[:both] for side in (own, other))
     step = output_step(variant.path)
     scores = step.softmax and step.step is not None
     fineness = step_of(step, expected)
     if not own.labels:
         return _relaxed(compare(expected, found, fineness, scores=scores), step)
-    labels = np.concatenate(own.labels)
-    wanted = np.concatenate(other.labels)[: len(found)]
+    labels, wanted = (np.concatenate(side.labels)[:both] for side in (own, other))
     return _relaxed(compare(expected, found, fineness, wanted, labels), step)
 
 
 def _compare_outputs(
     variant: Variant, own: FileAnswers, other: FileAnswers
-) -> tuple[Parity | None, str]:
-    """The worst of all outputs; they are no classes, so that nothing has to agree."""
-    compared = []
+) -> tuple[Parity | None, str, list[str]]:
+    """The worst of all outputs; they are no classes, so that nothing has to agree.
+
+    How many values an output has may depend on what is fed, as where boxes are found.
+    """
+    compared, unlike = [], []
     for name, parts in own.outputs.items():
-        found = np.stack([part.ravel() for part in parts])
-        expected = np.stack([part.ravel() for part in other.outputs[name]])[: len(found)]
-        if found.size:
+        pairs = list(zip(parts, other.outputs.get(name, ()), strict=False))
+        shapes = [(a.shape, b.shape) for a, b in pairs if a.shape != b.shape]
+        if shapes:
+            here, there = shapes[0]
+            unlike.append(
+                f"output {name} has shape {list(here)}, and {list(there)} where the reference was "
+                "made, for the same input"
+            )
+        elif any(part.size for part in parts[: len(pairs)]):
+            found, expected = (  # all feeds in one row
+                np.concatenate([side.ravel() for side in sides])[None]
+                for sides in zip(*pairs, strict=True)
+            )
             step = output_step(variant.path, name)
-            fineness = step_of(step, expected)
-            parity = _relaxed(compare(expected, found, fineness), step)
-            compared.append(parity | {"agreement": None})
+            parity = _relaxed(compare(expected, found, step_of(step, expected)), step)
+            compared.append(parity | {"n": len(pairs), "agreement": None})
     if not compared:
-        return None, "its outputs are empty"
-    return max(compared, key=lambda parity: len(judge(parity))), ""
+        return None, "its outputs cannot be compared" if unlike else "its outputs are empty", unlike
+    return max(compared, key=lambda parity: len(judge(parity))), "", unlike
 
 
 def _relaxed(parity: Parity, step: OutputStep) -> Parity:
@@ -156,13 +168,10 @@ def step_of(step: OutputStep, expected: Rows) -> float | None:
     return float(np.ptp(expected)) / _LEVELS or None
 
 
-def _overflow(machines: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
-    """Which of the machines may be the one whose sums overflow."""
-    return [
-        _OVERFLOW.format(where=where)
-        for where, machine in machines.items()
-        if machine is not None and "avx2" in machine["isa"] and not _VNNI & set(machine["isa"])
-    ]
+def may_overflow(machine: Mapping[str, Any] | None) -> bool:
+    """Whether a machine adds two products of int8 in 16 bits."""
+    known = set() if machine is None else set(machine["isa"])
+    return "avx2" in known and not _VNNI & known
 
 
 def _instructions(own: FileAnswers) -> tuple[dict[str, Any] | None, str]:
@@ -176,4 +185,5 @@ def _instructions(own: FileAnswers) -> tuple[dict[str, Any] | None, str]:
         "value": counted["instructions"],
         "source": counted["source"],
         "inferences": counted.get("inferences"),
+        "estimate": True,  # of the work on that core type
     }, ""

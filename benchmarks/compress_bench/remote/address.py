@@ -3,15 +3,15 @@
 import re
 import shlex
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from compress.errors import UsageError
 from compress.suggest import did_you_mean
 
 FORM = "ssh://user@host, ssh://user@host:port, or either with ?python=/path/to/python3"
 _PATTERN = re.compile(
-    r"ssh://(?:(?P<user>[^@/?:]+)@)?(?P<host>\[[0-9a-fA-F:.%]+\]|[^@/?:]+)(?::(?P<port>\d+))?/?"
-    r"(?:\?(?P<query>.*))?"
+    r"ssh://(?:(?P<user>[^@/?:]+)@)?(?P<host>\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]|[^@/?:]+)"
+    r"(?::(?P<port>\d+))?/?(?:\?(?P<query>.*))?"
 )
 _KEYS = ("python", "config")
 CONNECT_SECONDS = 10
@@ -38,7 +38,6 @@ class Address:
     """A board.
 
     Attributes:
-        reference: as the user wrote it.
         host: name or address, or an alias of ssh's configuration.
         user: empty: ssh's own choice.
         port: likewise.
@@ -46,12 +45,18 @@ class Address:
         config: a file for `ssh -F`; empty: the user's own.
     """
 
-    reference: str
     host: str
     user: str = ""
     port: str = ""
     python: str = "python3"
     config: str = ""
+
+    @property
+    def reference(self) -> str:
+        """As the user named it, without what only helps to reach it: paths of two machines."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        user = f"{self.user}@" if self.user else ""
+        return f"ssh://{user}{host}{f':{self.port}' if self.port else ''}"
 
     @property
     def login(self) -> str:
@@ -61,9 +66,13 @@ class Address:
     @property
     def by_hand(self) -> str:
         """The command that a person connects with."""
+        return self.command("ssh")
+
+    def command(self, program: str) -> str:
+        """What a person types for a program that takes ssh's flags."""
         port = f"-p {self.port} " if self.port else ""
         config = f"-F {shlex.quote(self.config)} " if self.config else ""
-        return f"ssh {config}{port}{self.login}"
+        return f"{program} {config}{port}{shlex.quote(self.login)}"
 
 
 def parse_address(reference: str) -> Address:
@@ -75,12 +84,12 @@ def parse_address(reference: str) -> Address:
     found = _PATTERN.fullmatch(reference)
     if found is None or (found["user"] or "").startswith("-") or found["host"].startswith("-"):
         raise UsageError(f"--target {reference}: expected {FORM}")
-    query = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
+    parts = (part.partition("=") for part in (found["query"] or "").split("&") if part)
+    query = {key: unquote(value) for key, _, value in parts}  # a plus is a plus, as in /opt/c++
     for key in query:
         if key not in _KEYS:
             raise UsageError(f"--target {reference}: {key}: {did_you_mean(key, _KEYS)}")
     return Address(
-        reference=reference,
         host=found["host"].strip("[]"),
         user=found["user"] or "",
         port=found["port"] or "",

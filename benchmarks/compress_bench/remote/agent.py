@@ -1,6 +1,6 @@
-"""What runs on a board for the length of a bench: one file, Python 3.8 or newer, nothing installed.
+"""What runs on a board for the length of a bench: Python 3.8 or newer, nothing installed.
 
-The host sends this text through ssh at each connection, so that there is never an old version.
+The host sends this text (and the lock's) through ssh at each connection: never an old version.
 Two processes come of it. The attendant talks with the host and ends with the link. The keeper is
 detached: it holds the board's lock, starts the runner, and ends all of it when no host was heard
 for a lease. Events go into a file, which the attendant hands on from any byte: a link that drops
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -28,9 +27,9 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from compress_bench.remote.lock import boottime, explain_lock, take_lock
+
 MARK = "compress board agent"  # whatever a login script prints comes before it
-LOCK = "compress-bench.lock"
-LOCK_TRIES = 5  # a bench that was just stopped takes a moment to let go
 QUICK, SLOW = 0.01, 0.25  # seconds between two looks at the events: while they come, and else
 CHUNK = 1 << 18
 WORDS = 4096  # bytes of standard error that are kept of a runner that died
@@ -51,11 +50,6 @@ def main() -> None:
         os._exit(0)  # else Python would try to flush what nobody reads
 
 
-def boottime() -> float:
-    """Seconds since the board was switched on; boards often have no clock of their own."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
 def boot_id() -> str:
     """What changes with each start of the board."""
     try:
@@ -68,6 +62,11 @@ def cache_folder() -> Path:
     """Where files stay between benches."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(root).expanduser() / "compress-bench"
+
+
+def runs_folder(cache: Path) -> Path:
+    """Of this board's sessions alone: several boards may share one home."""
+    return cache / "runs" / (boot_id() or platform.node())
 
 
 def write_whole(path: Path, content: Any) -> None:
@@ -171,7 +170,7 @@ class Attendant:
         try:
             lock, holder = take_lock(request["holder"])
         except OSError as error:
-            self.refuse(error, lock_folder())
+            self.say({"unlocked": explain_lock(error)})
             return
         if lock is None:
             self.say({"busy": holder})
@@ -179,7 +178,7 @@ class Attendant:
         try:
             cache = cache_folder()
             clean(cache)
-            self.folder = cache / "runs" / request["token"]
+            self.folder = runs_folder(cache) / request["token"]
             self.folder.mkdir(parents=True)
             os.mkfifo(str(self.folder / "control"))
             control = os.open(str(self.folder / "control"), os.O_RDWR | os.O_NONBLOCK)
@@ -194,7 +193,7 @@ class Attendant:
 
     def do_resume(self, request: Json) -> None:
         """Go on with a session that an earlier connection opened."""
-        self.folder = cache_folder() / "runs" / request["token"]
+        self.folder = runs_folder(cache_folder()) / request["token"]
         self.lease = request["lease"]
         self.say({"resumed": self.tell_keeper({"do": "alive"}), "boot_id": boot_id()})
 
@@ -247,7 +246,7 @@ class Attendant:
             if shutil.disk_usage(str(files)).free < left + SPARE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self.say({"ready": True})
-            incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=str(files)))
+            incoming = Path(tempfile.mkdtemp(prefix=incoming_prefix(), dir=str(files)))
             for file in request["files"]:
                 path = incoming / file["name"]
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -289,7 +288,9 @@ class Attendant:
         assert self.folder is not None
         number = request["number"]
         job = self.folder / ("job-%d" % number)
-        started = job.exists() or (self.folder / ("end-%d" % number)).exists()
+        # The keeper makes both: a job that it was never told of is told again.
+        marks = (self.folder / ("%s-%d" % (name, number)) for name in ("events", "end"))
+        started = any(mark.exists() for mark in marks)
         told = True
         if not started:
             try:
@@ -352,47 +353,26 @@ class Attendant:
         return min(2 * pause, SLOW)
 
 
-def lock_folder() -> Path:
-    """One for all users; Python's own choice would change where a disk is full."""
-    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - never a link, see `take_lock`
-
-
-def take_lock(holder: str) -> Tuple[Optional[int], Json]:
-    """The board's lock, held as long as any copy of it is open; or None and who has it.
-
-    It is one for all users of a board, and the kernel opens it where its holder has died.
-    """
-    path = str(lock_folder() / LOCK)
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CREAT, 0o666)
-        os.fchmod(lock, 0o666)
-    for _ in range(LOCK_TRIES):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.1)
-            continue
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, json.dumps({"holder": holder, "since": boottime()}).encode("ascii"), 0)
-        return lock, {}
-    try:
-        found = json.loads(os.pread(lock, WORDS, 0).decode("ascii"))
-        found["seconds"] = boottime() - found["since"]
-    except (ValueError, KeyError):  # its holder is just about to write
-        found = {"holder": "another bench", "seconds": 0.0}
-    os.close(lock)
-    return None, found
-
-
 def clean(cache: Path) -> None:
-    """Remove what earlier benches left: nobody else is at it, the lock is ours."""
-    for left in list(cache.glob("runs/*")) + list(cache.glob("files/.incoming-*")):
-        shutil.rmtree(str(left), ignore_errors=True)
-    for folder in cache.glob("files/*"):
-        if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-            shutil.rmtree(str(folder), ignore_errors=True)
+    """Remove what earlier benches left here, as the lock is ours, and what has become old.
+
+    Of other boards that share this home only what is old: they have locks of their own.
+    """
+    left = list(runs_folder(cache).glob("*"))
+    left += cache.glob("files/" + incoming_prefix() + "*")
+    for folder in [*cache.glob("files/*"), *cache.glob("runs/*/*"), *cache.glob("runs/*")]:
+        try:
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                left.append(folder)
+        except OSError:  # another board was faster
+            pass
+    for folder in left:
+        shutil.rmtree(str(folder), ignore_errors=True)
+
+
+def incoming_prefix() -> str:
+    """How folders are named that this board is about to fill."""
+    return ".incoming-%s-" % (boot_id() or platform.node())
 
 
 # ---------------------------------------------------------------------------------------- keeper
@@ -471,6 +451,8 @@ class Keeper:
         return self._folder / ("%s-%d" % (name, self._number))
 
     def _start(self, request: Json) -> None:
+        if request["number"] == self._number:  # told twice, as a link dropped in between
+            return
         self._stop()
         for name in ("events", "errors", "end"):  # of the job before
             if self._path(name).exists():

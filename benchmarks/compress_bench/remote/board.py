@@ -47,7 +47,7 @@ class Board:
         ending: list[str] = []
         with closing(self._lines(number, ending)) as lines:
             try:
-                yield from listen(lines, lambda: ending[0])
+                yield from listen(lines, lambda: ending[0], self._session.address.reference)
             finally:
                 self._stop(number)
 

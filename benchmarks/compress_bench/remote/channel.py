@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from compress.errors import BenchError
-from compress_bench.remote import agent
+from compress_bench.remote import agent, lock
 from compress_bench.remote.address import (
     CONNECT_SECONDS,
     Address,
@@ -34,6 +34,18 @@ class LinkLostError(Exception):
     """The connection ended, or says nothing any more; its text says what ssh said."""
 
 
+def _program() -> bytes:
+    """The agent's text, and before it the module that it shares with others."""
+    shared, main = (Path(str(module.__file__)).read_text() for module in (lock, agent))
+    return (
+        "import sys, types\n"
+        f"shared = types.ModuleType({lock.__name__!r})\n"
+        "sys.modules[shared.__name__] = shared\n"
+        f"exec(compile({shared!r}, 'lock.py', 'exec'), shared.__dict__)\n"
+        f"exec(compile({main!r}, 'agent.py', 'exec'))\n"
+    ).encode()
+
+
 class Channel:
     """A connection that is up.
 
@@ -51,7 +63,7 @@ class Channel:
         self._held = b""
         self._writing = threading.RLock()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this
-        source = Path(agent.__file__).read_bytes()
+        source = _program()
         self._process = self._start(python_command(address, len(source)))
         try:
             self._write([source])

@@ -1,10 +1,11 @@
 """Why a board cannot be reached, in one sentence, from the last words of ssh or of its shell."""
 
 import re
+import shlex
 
 from compress_bench.remote.address import Address
 
-_PYTHON = r"compress found Python (\S+)"
+_PYTHON = r"(?m)^compress found Python (\d[\d.]*)\s*$"
 # What ssh says (in its own English); what was found; what to do.
 _REFUSALS = (
     (
@@ -26,7 +27,7 @@ _REFUSALS = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         "found another host key than before",
-        "if the board was set up anew, forget the old key (ssh-keygen -R {known_as}), then connect "
+        "if the board was set up anew, forget the old key ({forget}), then connect "
         "once by hand: {by_hand}",
     ),
     (
@@ -37,7 +38,7 @@ _REFUSALS = (
     (
         r"Permission denied|Too many authentication failures",
         "found that it takes none of this user's keys, and a password cannot be asked for",
-        "copy a key there: ssh-copy-id {login}",
+        "copy a key there: {copy_id}",
     ),
 )
 
@@ -51,8 +52,11 @@ def explain(address: Address, status: int | None, words: str) -> str:
         words: what came through its standard error.
     """
     subject = f"{address.reference}: expected a board that can be reached"
-    known_as = f"[{address.host}]:{address.port}" if address.port else address.host
-    named = {"known_as": known_as, "login": address.login, "by_hand": address.by_hand}
+    named = {
+        "by_hand": address.by_hand,
+        "copy_id": address.command("ssh-copy-id"),
+        "forget": _forget(address, words),
+    }
     if status is None:
         return f"{subject}, found no answer within the time; {_see(address)}"
     old = re.search(_PYTHON, words)
@@ -72,6 +76,16 @@ def explain(address: Address, status: int | None, words: str) -> str:
             return f"{subject}, {found}; {remedy.format(**named)}"
     last = words.strip().split("\n")[-1].strip() or "none"
     return f"{subject}, found that ssh ended with status {status} ({last}); {_see(address)}"
+
+
+def _forget(address: Address, words: str) -> str:
+    """The command that removes a host key, by the name and from the file that ssh has told."""
+    plain = address.port in ("", "22")
+    known_as = address.host if plain else f"[{address.host}]:{address.port}"
+    told = re.search(r"Host key for (\S+) has changed", words)
+    file = re.search(r"Offending \S+ key in (.+):\d+", words)
+    place = f" -f {shlex.quote(file[1])}" if file else ""
+    return f"ssh-keygen -R {shlex.quote(told[1] if told else known_as)}{place}"
 
 
 def _see(address: Address) -> str:

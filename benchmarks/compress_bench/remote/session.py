@@ -1,8 +1,6 @@
 """A board taken for this machine alone, over a link that may drop and come back."""
 
-import getpass
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from compress.errors import BenchError
 from compress_bench.remote.address import Address
 from compress_bench.remote.channel import Channel, LinkLostError, Message
+from compress_bench.remote.lock import who
 
 if TYPE_CHECKING:
     from compress.progress import Progress
@@ -130,8 +129,11 @@ class Session:
         assert self.channel is not None
         self._boot_id = self.channel.hello["boot_id"]
         self.token = secrets.token_hex(8)  # from here on: the answer may get lost
-        wanted = {"do": "open", "token": self.token, "holder": _who(), "lease": self._lease}
+        wanted = {"do": "open", "token": self.token, "holder": who(), "lease": self._lease}
         reply = self.ask(wanted)
+        if "unlocked" in reply:
+            self.token = ""
+            raise BenchError(f"{self.address.reference}: {reply['unlocked']} there")
         if "busy" in reply:
             self.token = ""
             holder, seconds = reply["busy"]["holder"], reply["busy"]["seconds"]
@@ -218,10 +220,3 @@ class Session:
 def _dropped(loss: LinkLostError) -> str:
     last = str(loss).strip().split("\n")[-1].strip()
     return f"the link dropped ({last})" if last else "the link dropped"
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):  # a user without a name
-        return socket.gethostname()

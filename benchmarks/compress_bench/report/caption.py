@@ -36,7 +36,7 @@ def images(report: Report) -> str:
     n = facts.number(report, "data", "n")
     measured = any(facts.estimate(v, "accuracy") for v in facts.variants(report).values())
     if not measured or n is None:
-        return f"Brackets hold {level} intervals; accuracy was not measured (no labelled images)."
+        return f"Brackets hold {level} intervals; accuracy was not measured (no labelled answers)."
     source = dig(report, "data", "reference")
     where = f" of {source}" if source else ""
     return (

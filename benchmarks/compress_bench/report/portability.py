@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from compress_bench.pack.board.selfcheck import LEAST_AGREEMENT
+from compress_bench.portability.parity import ENOUGH, MOST_STEPS, WITHIN_ONE
 from compress_bench.report import facts
 from compress_bench.report.facts import Fields, Report, dig
 from compress_bench.report.format import Estimate, amount, count, percent
@@ -142,6 +144,17 @@ def _caption(report: Report, check: Fields, named: dict[str, Any]) -> Iterator[s
     """What the answers are held against, what instructions are, and why numbers are missing."""
     if dig(check, "reference"):
         yield _sentence(f"Answers are held against {dig(check, 'reference')}")
+    if any(facts.number(fields, "parity", "max_steps") is not None for fields in named.values()):
+        yield (
+            f"Values may differ by {MOST_STEPS:g} steps of the output, and {100 * WITHIN_ONE:g} % "
+            f"of them by one at most; of fewer than {ENOUGH}, what chance explains is let pass."
+        )
+    shares = [facts.number(fields, "agreement", "share") for fields in named.values()]
+    if any(share is not None and share < 1 for share in shares):
+        yield (
+            f"Of all test images {100 * LEAST_AGREEMENT:g} % in the same class are wanted, as near "
+            "ties may fall on either side; of golden outputs all."
+        )
     sources = {dig(fields, "instructions", "source") for fields in named.values()} - {None}
     if sources and dig(check, "emulated"):
         batch = facts.number(report, "settings", "batch_size") or 1

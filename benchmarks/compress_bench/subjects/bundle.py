@@ -3,6 +3,7 @@
 Everything is verified before the first measurement.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from compress_bench.answers import output_kind, why_no_answers
 from compress_bench.evidence import TestImages, Variant
 
 REMEDY = "run compress export again with --force"
+_EXPORTER = "the machine that exported"
+_ISLANDS = "of int8's time"
 
 Described = Mapping[str, Mapping[str, Any]]  # the runner's `model` events by variant
 
@@ -128,10 +131,21 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
 
 
 def _advice(bundle: dict[str, Any]) -> tuple[str, ...]:
-    """What export advised, as its words: its times are of then, and maybe of another machine."""
+    """What export advised, as its words; its times were of then, and maybe of another machine."""
     made = str(bundle.get("created_utc") or "").replace("T", " ")[:16]
     when = f" on {made} UTC" if made else ""
-    return tuple(f"compress export said{when}: {said}" for said in bundle.get("advice", ()))
+    return tuple(
+        f"compress export said{when}: {_without_times(said)}" for said in bundle.get("advice", ())
+    )
+
+
+def _without_times(said: str) -> str:
+    """A sentence of export's for a report, where its times could be read as the report's own."""
+    said = re.sub(r"on this machine \(.*?\): ", f"on {_EXPORTER}: ", said)
+    if _ISLANDS in said:
+        said = said.replace(_ISLANDS, f"{_ISLANDS} on {_EXPORTER}")
+        said = re.sub(r"\([\d.,]+ \S+, (\d+ %)\)", r"(\1)", said)
+    return said
 
 
 def verify_bundle(folder: Path, remedy: str = REMEDY) -> None:

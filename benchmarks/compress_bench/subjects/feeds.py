@@ -187,4 +187,4 @@ def say_what_is_fed(variant: Variant, model: Mapping[str, Any]) -> list[str]:
         dtype = runner.DTYPES[value["type"]]
         what = "ones" if runner.is_fed_ones(dtype, len(shape)) else "random numbers"
         said.append(f"{what} to {value['name']} ({dtype} {list(shape)})")
-    return [f"{variant.name}: speed and memory are of {', '.join(said)}"]
+    return [f"{variant.name}: measured by feeding {', '.join(said)}"]

@@ -26,7 +26,7 @@ from compress_bench.subjects.feeds import (
     say_what_is_fed,
 )
 from compress_bench.subjects.sessions import settle
-from compress_bench.targets import Place
+from compress_bench.targets import LOCAL, Place
 from compress_bench.verdict.goals import check_goals
 
 _THREADS_A_CORE = 4
@@ -71,7 +71,7 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
     machine = describe_machine(raw) | {"target": place.reference}
     if place.emulates is None:
         refuse_emulation(machine)
-    _check_threads(run.threads, machine["cores"])
+    _check_threads(run.threads, machine["cores"], place.reference)
     check_input_shapes(given, described)
     if folder is not None:
         found = bundle.open_bundle(folder, described, settings.reference)
@@ -94,11 +94,12 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
     return replace(found, variants=expanded), machine
 
 
-def _check_threads(threads: int | None, cores: int) -> None:
+def _check_threads(threads: int | None, cores: int, target: str) -> None:
     """Refuse threads far beyond the cores: they take memory and minutes, and tell nothing."""
     if threads is not None and threads > _THREADS_A_CORE * cores:
+        where = "this machine" if target == LOCAL else target
         raise UsageError(
-            f"--threads {threads}: expected at most {_THREADS_A_CORE * cores}, as this machine "
+            f"--threads {threads}: expected at most {_THREADS_A_CORE * cores}, as {where} "
             f"has {cores} cores; give --threads {cores} or fewer"
         )
 

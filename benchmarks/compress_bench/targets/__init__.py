@@ -30,7 +30,8 @@ class Place:
     """A device that is ready.
 
     Attributes:
-        reference: as `--target` names it: local, ssh://pi@board, emulate:cortex-a72.
+        reference: as `--target` names it, without paths: local, ssh://pi@board,
+            emulate:cortex-a72.
         stream: puts a job to the runner there and yields its events.
         emulates: the core type that is played there, whose times mean nothing; None: a real one.
     """

@@ -61,7 +61,10 @@ class _Played:
             told = {"marks": marks, "marks_reason": self.counter_reason}
             prefix = ["env", f"{FILE_VARIABLE}={marks}"]
             yield from local.stream_command(
-                [*prefix, *running, str(runner)], {**job, **told}, self._how_it_ended
+                [*prefix, *running, str(runner)],
+                {**job, **told},
+                self._how_it_ended,
+                f"emulate:{self.core.name}",
             )
 
     def _how_it_ended(self, status: int, errors: str) -> str:

@@ -51,7 +51,10 @@ def stream(job: Mapping[str, Any], prefix: Sequence[str] = ()) -> Generator[Even
 
 
 def stream_command(
-    command: Sequence[str], job: Mapping[str, Any], how: Callable[[int, str], str] = obituary
+    command: Sequence[str],
+    job: Mapping[str, Any],
+    how: Callable[[int, str], str] = obituary,
+    where: str = "",
 ) -> Generator[Event, None, None]:
     """The same by any command of this machine that runs the runner.
 
@@ -59,6 +62,7 @@ def stream_command(
         command: whose last argument is the runner.
         job: for the runner.
         how: says how it ended, from its status and what it wrote to standard error.
+        where: what it runs on, if that is not this machine itself.
     """
     with (
         tempfile.TemporaryFile() as stdin,
@@ -73,7 +77,7 @@ def stream_command(
 
         assert process.stdout is not None
         try:
-            yield from listen(process.stdout, how_it_ended)
+            yield from listen(process.stdout, how_it_ended, where)
         finally:
             process.kill()
 

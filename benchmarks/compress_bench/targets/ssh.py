@@ -25,9 +25,10 @@ def open_place(reference: str, progress: "Progress") -> Iterator[Place]:
         UsageError: the reference is not of the form.
         BenchError: the board cannot be reached, or another bench has it.
     """
-    session = Session(parse_address(reference), progress)
+    address = parse_address(reference)
+    session = Session(address, progress)
     session.open()
     try:
-        yield Place(reference, Board(session, progress).stream)
+        yield Place(address.reference, Board(session, progress).stream)
     finally:
         session.close()

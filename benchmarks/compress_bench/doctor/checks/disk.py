@@ -18,12 +18,13 @@ def check(facts: Facts) -> Finding:
             why="the models and images of a bench are put there",
             what_to_do="mount it writable, or set TMPDIR and XDG_CACHE_HOME to another folder",
         )
-    least = min(places, key=lambda place: int(place["free"]))
-    found = f"{least['free'] / 2**20:,.0f} MiB free in {least['path']}"
-    if least["free"] >= WARN_BYTES:
+    least = min(places, key=lambda place: int(place["free_bytes"]))
+    free = least["free_bytes"]
+    found = f"{free / 2**20:,.0f} MiB free in {least['path']}"
+    if free >= WARN_BYTES:
         return Finding(status="ok", found=found)
     return Finding(
-        status="fail" if least["free"] < FAIL_BYTES else "warn",
+        status="fail" if free < FAIL_BYTES else "warn",
         found=found,
         why="the models and images of a bench are put there",
         what_to_do=f"make room in {least['path']}",

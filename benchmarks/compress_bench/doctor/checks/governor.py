@@ -15,7 +15,9 @@ def check(facts: Facts) -> Finding:
         return Finding(
             status="unknown",
             found="the kernel shows no clock governor",
-            why="a virtual machine's clock is its host's, and some kernels have none",
+            why="a virtual machine's clock is its host's, and some kernels have none: whether it "
+            "wanders cannot be seen",
+            what_to_do="compare files within one bench, where they alternate",
         )
     capped = [core for core in online if is_capped(core["limit_khz"], core["max_khz"])]
     if capped:

@@ -7,6 +7,9 @@ NEEDS_HARDWARE = False
 
 
 def check(facts: Facts) -> Finding | None:
-    """The worst of those that this machine has."""
-    found = [as_finding(pair) for pair in PAIRS if applies(pair, facts)]
-    return min(found, key=lambda one: WORST_FIRST.index(one.status), default=None)
+    """The worst of those that this machine has; nothing before onnxruntime is installed."""
+    if not facts["packages"]["onnxruntime"]:
+        return None
+    found = [as_finding(pair, facts["emulates"]) for pair in PAIRS if applies(pair, facts)]
+    none = Finding(status="ok", found=f"none of the {len(PAIRS)} that are known")
+    return min(found, key=lambda one: WORST_FIRST.index(one.status), default=none)

@@ -10,16 +10,17 @@ FAIL_BYTES, WARN_BYTES = 64 << 20, 256 << 20
 
 def check(facts: Facts) -> Finding | None:
     """What is available, within the limit of a container."""
-    memory, limit = facts["memory"], facts["limits"]["memory"]
-    available = memory["available"]
+    memory, limits = facts["memory"], facts["limits"]
+    available, total = memory["available_bytes"], memory["total_bytes"]
     if available is None:
         return None
-    if limit is not None:
-        available = min(available, limit)
-    used = (memory["swap_total"] or 0) - (memory["swap_free"] or 0)
+    if limits["memory_left_bytes"] is not None:
+        available = min(available, limits["memory_left_bytes"])
+        total = min(total or limits["memory_bytes"], limits["memory_bytes"])
+    used = (memory["swap_total_bytes"] or 0) - (memory["swap_free_bytes"] or 0)
     found = f"{available / 2**20:,.0f} MiB available"
-    if memory["total"]:
-        found += f" of {memory['total'] / 2**20:,.0f}"
+    if total:
+        found += f" of {total / 2**20:,.0f}"
     found += f", {used / 2**20:,.0f} MiB swapped out" if used > 0 else ""
     if available >= WARN_BYTES:
         return Finding(status="ok", found=found)

@@ -1,5 +1,8 @@
 """How warm it is before anything has run, and whether it is being slowed already."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from compress_bench.doctor import Facts, Finding
 
 NEEDS_HARDWARE = True
@@ -14,7 +17,7 @@ _COOL = "let it cool, add a heat sink or a fan, and see sustained speed with --s
 
 
 def check(facts: Facts) -> Finding:
-    """The warmest zone, its distance to the kernel's limit, and what is slowed to cool."""
+    """The zone that is nearest to its limit, and what is slowed to cool."""
     known = [zone for zone in facts["zones"] if zone["celsius"] is not None]
     slowed = [
         device["type"]
@@ -27,11 +30,23 @@ def check(facts: Facts) -> Finding:
     celsius = facts["firmware"]["celsius"]
     if not known:
         if celsius is None:
-            return Finding(status="unknown", found="no thermal zone")
+            return Finding(
+                status="unknown",
+                found="no thermal zone",
+                why="a machine that grows hot lowers its clock, and nothing here would tell of it",
+                what_to_do="see whether times rise with --sustained 300",
+            )
         return _judge("the firmware", celsius, None)
-    warmest = max(known, key=lambda zone: float(zone["celsius"]))
-    points = [at for zone in known for kind, at in zone["trips"].items() if kind in _ACTS]
-    return _judge(warmest["type"], warmest["celsius"], min(points, default=None))
+    # Each against its own limit: a battery's is lower than a processor's.
+    nearest = min(known, key=lambda zone: _limit(zone) - float(zone["celsius"]))
+    points = [at for kind, at in nearest["trips"].items() if kind in _ACTS]
+    return _judge(nearest["type"], nearest["celsius"], min(points, default=None))
+
+
+def _limit(zone: Mapping[str, Any]) -> float:
+    """Where the kernel acts, or where it is warm to begin with."""
+    points = [float(at) - MARGIN for kind, at in zone["trips"].items() if kind in _ACTS]
+    return min([WARM, *points])
 
 
 def _judge(zone: str, celsius: float, limit: float | None) -> Finding:

@@ -22,8 +22,8 @@ def check(facts: Facts) -> Finding | None:
     if value is None:
         return None
     now, ever = set_bits(value), set_bits(value >> _EVER)
-    hertz = facts["firmware"]["hertz"]
-    clock = f"; the ARM cores' clock is {hertz * 1e-9:.2f} GHz" if hertz else ""
+    khz = facts["firmware"]["khz"]
+    clock = f"; the ARM cores' clock is {khz * 1e-6:.2f} GHz" if khz else ""
     if not now and not ever:
         found = "not throttled, now or since it was switched on"
         return Finding(status="ok", found=found + clock)

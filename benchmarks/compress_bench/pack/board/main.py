@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import math
 import os
-import re
 import shutil
 import signal
 import sys
+import sysconfig
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, TextIO
 
 from compress.errors import BenchError, CompressError
 from compress_bench.pack.board.extract import extract, read_content
+from compress_bench.pack.board.lonely import hold_board
 from compress_bench.pack.board.measuring import Measurement
+from compress_bench.pack.board.record import check_out, make_record, record_name, write_record
 from compress_bench.pack.board.selfcheck import FAIL, check_board, free_memory
 from compress_bench.pack.board.table import render
 
-SCHEMA = 1
 QUICK = "quick"
 INTERRUPTED = 130
+FIRST_OWN = 3  # file descriptors below are the standard streams
 
 Json = Dict[str, Any]
 
@@ -35,6 +34,7 @@ def main(archive: str, arguments: List[str]) -> int:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
+    _open_streams()
     _leave_no_core_files()
     try:
         return _run(archive, _parse(archive, arguments))
@@ -48,6 +48,18 @@ def main(archive: str, arguments: List[str]) -> int:
 
 def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
+
+
+def _open_streams() -> None:
+    """Standard streams that are closed, as a service's may be, become the null device."""
+    opened = -1
+    while opened < FIRST_OWN:
+        opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    os.close(opened)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w")
 
 
 def _leave_no_core_files() -> None:
@@ -74,8 +86,9 @@ def _parse(archive: str, arguments: List[str]) -> argparse.Namespace:
 def _run(archive: str, asked: argparse.Namespace) -> int:
     content = read_content(archive)
     _check_packages()
-    out = Path(asked.out or _record_name(content["name"]))
-    _check_writable(out)
+    out = Path(asked.out or record_name(content["name"]))
+    check_out(out)
+    hold_board(Path(archive).name)
     profile = QUICK if asked.quick else content["profile"]
     plan = content["plans"][profile]
     folder = Path(tempfile.mkdtemp(prefix="compress-pack-"))
@@ -86,11 +99,11 @@ def _run(archive: str, asked: argparse.Namespace) -> int:
         measurement.run()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # seconds, after which everything is written
         if sys.stderr.isatty():
-            sys.stderr.write("\n")
+            _write_to(sys.stderr, "\n")
         check = check_board(content, measurement, folder, memory)
-        record = _record(content, profile, measurement, check)
-        _write(out, record)
-        sys.stdout.write(render(content, measurement, check) + "\n\n%s\n" % out)
+        record = make_record(content, profile, measurement, check)
+        write_record(out, record)
+        _write_to(sys.stdout, render(content, measurement, check) + "\n\n%s\n" % out)
     finally:
         shutil.rmtree(str(folder), ignore_errors=True)
     if measurement.interrupted:
@@ -102,78 +115,33 @@ def _check_packages() -> None:
     missing = [n for n in ("numpy", "onnxruntime") if importlib.util.find_spec(n) is None]
     if missing:
         raise BenchError(
-            "%s: expected numpy and onnxruntime, found no %s; install it with: "
-            "%s -m pip install %s"
-            % (sys.executable, " and no ".join(missing), sys.executable, " ".join(missing))
+            "%s: expected numpy and onnxruntime, found no %s; %s"
+            % (sys.executable, " and no ".join(missing), _install(missing))
         )
 
 
-def _record_name(name: str) -> str:
-    host = os.uname().nodename.split(".")[0]
-    return "%s-%s.json" % (name, re.sub(r"[^A-Za-z0-9_-]+", "_", host) or "board")
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse before minutes of measuring."""
-    if out.is_dir() or not os.access(str(out.parent), os.W_OK):
-        raise BenchError("%s: cannot be written; name another file with -o" % out)
+def _install(missing: List[str]) -> str:
+    """The command; a Python that the system's packages own refuses pip outside of a venv."""
+    mark = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
+    if sys.prefix != sys.base_prefix or not mark.is_file():
+        return "install it with: %s -m pip install %s" % (sys.executable, " ".join(missing))
+    return (
+        "make a venv with both, as this Python's pip installs nothing: %s -m venv ~/bench && "
+        "~/bench/bin/python3 -m pip install numpy onnxruntime; then start this file with "
+        "~/bench/bin/python3" % sys.executable
+    )
 
 
 def _say(sentence: str) -> None:
     """Progress: a line that is written over on a terminal, lines of their own elsewhere."""
     form = "\r\033[K%s" if sys.stderr.isatty() else "%s\n"
-    sys.stderr.write(form % sentence)
-    sys.stderr.flush()
+    _write_to(sys.stderr, form % sentence)
 
 
-def _record(content: Json, profile: str, measurement: Measurement, check: Json) -> Json:
-    """What `compress report` reads: what was packed, without the jobs, and their events."""
-    plan = content["plans"][profile]
-    kept = ("name", "bundle", "subjects", "graphs", "evaluation", "run")
-    machine = measurement.machine or {}
-    return {
-        "schema": SCHEMA,
-        "kind": "record",
-        "created_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": {key: machine.get(key) for key in ("python", "numpy", "onnxruntime")},
-        "packed_utc": content["created_utc"],
-        "packed_versions": content["versions"],
-        "host": os.uname().nodename,
-        "interrupted": measurement.interrupted,
-        "settings": plan["settings"],
-        "profile": plan["profile"],
-        "machine": measurement.machine,
-        "selfcheck": check,
-        "jobs": measurement.entries,
-        **{key: content[key] for key in kept},
-    }
-
-
-def _write(out: Path, record: Json) -> None:
-    """Whole or not at all."""
-    temporary = out.with_name(".writing-" + out.name)
+def _write_to(stream: TextIO, text: str) -> None:
+    """The measurement is worth more than a terminal that is gone."""
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(_plain(record), file, allow_nan=False, separators=(",", ":"))
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(out)
-    except OSError as error:
-        if temporary.exists():
-            temporary.unlink()
-        raise BenchError(
-            "%s: cannot be written (%s); free some space, or name another file with -o"
-            % (out, error.strerror or error)
-        ) from error
-
-
-def _plain(value: Any) -> Any:
-    """Without NaN and infinity, which JSON has not."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        pass

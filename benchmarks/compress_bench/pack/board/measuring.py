@@ -153,6 +153,8 @@ class Measurement:
                 raw.update(event)
         if "cpuinfo" in raw:
             self.machine = describe_machine(raw)
+        if self.is_emulated():  # they are the host's
+            self.machine = dict(self.machine or {}, memory_bytes=None, governor=None)
 
     def _progress(self, index: int) -> str:
         """Which step this is, and about how long the rest takes."""

@@ -6,7 +6,7 @@ import math
 from typing import Any, Dict, List, Optional, Tuple
 
 from compress_bench.pack.board.measuring import Measurement, has_rounds
-from compress_bench.pack.board.selfcheck import labels_of, peak_bytes, read_labels
+from compress_bench.pack.board.selfcheck import TIES, labels_of, peak_bytes, read_labels
 
 Json = Dict[str, Any]
 
@@ -15,7 +15,7 @@ NOTHING = "-"
 
 def render(content: Json, measurement: Measurement, check: Json) -> str:
     """All of it as plain text."""
-    blocks = [_machine(content, measurement), _check(check)]
+    blocks = [_machine(content, measurement), _check(check, measurement)]
     if check["variants"]:
         blocks.append(_table(content, measurement))
     return "\n\n".join(blocks)
@@ -25,10 +25,10 @@ def _machine(content: Json, measurement: Measurement) -> str:
     machine = measurement.machine
     if machine is None:
         return str(content["name"]) + ": the runner did not start"
-    memory = machine["memory_bytes"]
+    size = ["%s, %d cores" % (machine["cpu"], machine["cores"])]
+    size += [] if machine["memory_bytes"] is None else [_gigabytes(machine["memory_bytes"])]
     said = [
-        "%s, %d cores" % (machine["cpu"], machine["cores"]),
-        NOTHING if memory is None else "%.1f GB" % (memory * 1e-9),
+        *([machine["cpu"]] if machine["emulated"] else size),  # of the host, otherwise
         machine["kernel"],
         "Python %s, numpy %s, onnxruntime %s"
         % (machine["python"], machine["numpy"], machine["onnxruntime"]),
@@ -42,7 +42,7 @@ def _machine(content: Json, measurement: Measurement) -> str:
 # ---------------------------------------------------------------------------------- self-check
 
 
-def _check(check: Json) -> str:
+def _check(check: Json, measurement: Measurement) -> str:
     lines = ["Self-check against %s: %s" % (check["reference"], check["status"])]
     if check["reason"]:
         lines.append("  " + check["reason"])
@@ -51,7 +51,23 @@ def _check(check: Json) -> str:
         words = "; ".join(filter(None, [_golden(found), _agreement(found), _coverage(found)]))
         lines.append("  %s  %s  %s" % (name.ljust(width), found["status"], words))
         lines += ["  %s  problem: %s" % (" " * width, problem) for problem in found["problems"]]
+    if check["variants"]:
+        lines.append("  " + _fitness(check, measurement))
     return "\n".join(lines)
+
+
+def _fitness(check: Json, measurement: Measurement) -> str:
+    """Free memory against what the files take, and whether the processor knew all instructions."""
+    free, said = check["free_memory_bytes"], []
+    if free is not None:
+        said.append("free memory: %s" % _gigabytes(free))
+    peaks = [peak_bytes(name, measurement) for name in check["variants"]]
+    known = [peak for peak in peaks if peak is not None]
+    if known:
+        said.append("at most %.0f MB are taken by one file's process" % (max(known) * 1e-6))
+    met = any("illegal instruction" in entry["reason"] for entry in measurement.entries)
+    said.append("an illegal instruction was met" if met else "no illegal instruction was met")
+    return "; ".join(said)
 
 
 def _golden(found: Json) -> str:
@@ -67,7 +83,8 @@ def _agreement(found: Json) -> str:
     agreement = found["agreement"]
     if agreement is None:
         return "same classes: %s" % found["agreement_reason"]
-    return "same class for %d of %d images" % (agreement["same"], agreement["n"])
+    told = "same class for %d of %d images" % (agreement["same"], agreement["n"])
+    return told if agreement["same"] == agreement["n"] else "%s (%s)" % (told, TIES)
 
 
 def _coverage(found: Json) -> str:
@@ -77,9 +94,8 @@ def _coverage(found: Json) -> str:
         return "integers: %s" % found["coverage_reason"]
     if coverage["integer"] == 0:
         return ""
-    integer = coverage["convolutions"][0] + coverage["products"][0]
-    every = coverage["convolutions"][1] + coverage["products"][1]
-    return "%d of %d convolutions and products in integers" % (integer, every)
+    every = coverage["integer"] + coverage["float"]
+    return "%d of %d operators in integers" % (coverage["integer"], every)
 
 
 # --------------------------------------------------------------------------------------- table
@@ -151,6 +167,10 @@ def _median(values: List[int]) -> float:
     if len(ordered) % 2:
         return float(ordered[middle])
     return (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _gigabytes(value: float) -> str:
+    return "%.1f GB" % (value * 1e-9)
 
 
 def _bytes(value: Optional[float]) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor asks of a machine: one file that the runner loads there.
+"""What the doctor asks of a machine: one file that the runner loads there, and that packs hold.
 
 Python 3.8 syntax and the standard library alone: numpy and onnxruntime may be what is missing.
 Every reader takes the root of the file system, so that trees of other machines can be read; what
@@ -247,10 +247,10 @@ def read_memory(root: Path) -> Json:
         if words and words[0].isdigit():
             fields[name] = int(words[0]) * 1024
     names = {
-        "total": "MemTotal",
-        "available": "MemAvailable",
-        "swap_total": "SwapTotal",
-        "swap_free": "SwapFree",
+        "total_bytes": "MemTotal",
+        "available_bytes": "MemAvailable",
+        "swap_total_bytes": "SwapTotal",
+        "swap_free_bytes": "SwapFree",
     }
     return {ours: fields.get(theirs) for ours, theirs in names.items()}
 
@@ -265,7 +265,7 @@ def read_disk() -> Json:
             folder = folder.parent
         found[name] = {
             "path": str(folder),
-            "free": shutil.disk_usage(str(folder)).free,
+            "free_bytes": shutil.disk_usage(str(folder)).free,
             "writable": os.access(str(folder), os.W_OK),
         }
     return found
@@ -276,9 +276,13 @@ def read_limits(root: Path) -> Json:
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max, memory.max), and
     cgroup-v1's cpu.cfs_quota_us and memory.limit_in_bytes.
+
+    Returns:
+        `cores`, `memory_bytes` and what is left of it, `memory_left_bytes`; `container`.
     """
     cores: List[float] = []
     memory: List[int] = []
+    left: List[int] = []
     for folder in _cgroup_folders(root):
         words = read_text(folder / "cpu.max").split()
         if len(words) == 2 and words[0] != "max":
@@ -287,15 +291,35 @@ def read_limits(root: Path) -> Json:
         period = read_number(folder / "cpu.cfs_period_us")
         if quota is not None and quota > 0 and period:
             cores.append(quota / period)
-        for name in ("memory.max", "memory.limit_in_bytes"):
+        for name, used in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
             limit = read_number(folder / name)
             if limit is not None and 0 < limit < 1 << 60:  # version 1 writes "none" as 2^63
                 memory.append(limit)
+                held = (read_number(folder / used) or 0) - _cached(folder)
+                left.append(max(0, limit - max(0, held)))
     return {
         "cores": min(cores) if cores else None,
-        "memory": min(memory) if memory else None,
+        "memory_bytes": min(memory) if memory else None,
+        "memory_left_bytes": min(left) if left else None,
         "container": (root / ".dockerenv").exists() or (root / "run/.containerenv").exists(),
     }
+
+
+def available_bytes(root: Path) -> Optional[int]:
+    """What programs can have without swapping and below a container's limit; None if unsaid."""
+    found = (read_memory(root)["available_bytes"], read_limits(root)["memory_left_bytes"])
+    return min((value for value in found if value is not None), default=None)
+
+
+def _cached(folder: Path) -> int:
+    """Bytes of files that a group reads no more: the kernel takes them back where it needs any."""
+    words = read_text(folder / "memory.stat").split()
+    fields = dict(zip(words[::2], words[1::2]))  # noqa: B905
+    # Version 1 has the groups below in a field of its own.
+    return int(fields.get("total_inactive_file") or fields.get("inactive_file") or 0)
 
 
 def _cgroup_folders(root: Path) -> List[Path]:

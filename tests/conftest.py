@@ -1,0 +1,20 @@
+"""What holds for every test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from compress_bench.remote.lock import VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_lock_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests neither wait for a bench of this machine nor keep one away."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(tmp_path_factory.mktemp("lock") / "lock")
+    yield
+    if before is None:
+        del os.environ[VARIABLE]
+    else:
+        os.environ[VARIABLE] = before
