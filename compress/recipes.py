@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, tuple[Any, ...]] = {
     ),
     "export": ("subject", Run, Network, Export),
     "bench": (Run, Bench),
+    "pack": ("out", "profile", "threads", "fps", "time_cap", "seed"),
     "goals": (),
 }
 DEMO = "demo.yaml"

@@ -391,3 +391,13 @@ def test_pack_replaces_packed_files_and_nothing_else(bundle, tmp_path):
     with pytest.raises(UsageError, match="expected a bundle folder"):
         pack(tmp_path / "notes.txt", tmp_path / "new.pyz", settings=SMALL, run=Run())
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_recipe_s_section_says_how_a_bundle_is_packed(bundle, tmp_path):
+    (tmp_path / "recipe.yaml").write_text("pack:\n  profile: quick\n  threads: 1\n")
+    out = tmp_path / "student.pyz"
+    recipe = str(tmp_path / "recipe.yaml")
+    assert main(["pack", str(bundle), "-o", str(out), "--recipe", recipe, "-q"]) == 0
+    with zipfile.ZipFile(out) as file:
+        held = json.loads(file.read("pack.json"))
+    assert held["profile"] == "quick"

@@ -673,7 +673,9 @@ def pmic_watts(said: str) -> Optional[float]:
     Its lines are ` VDD_CORE_A current(7)=1.12518000A` and ` VDD_CORE_V volt(15)=0.89316150V`; the
     input, EXT5V, and the clock's battery have no current and do not count.
 
-    Source: a Raspberry Pi 5's output, at https://github.com/jfikar/RPi5-power
+    Source: the command is in https://www.raspberrypi.com/documentation/computers/os.html#vcgencmd,
+    which does not describe its output; lines of a Raspberry Pi 5 are in
+    https://github.com/jfikar/RPi5-power
     """
     found = re.findall(r"(\S+)_([AV]) +(?:current|volt)\(\d+\)=([\d.]+)[AV]", said)
     amperes = {rail: float(value) for rail, unit, value in found if unit == "A"}

@@ -5,13 +5,14 @@ Nothing here is timed: how long an emulator takes says nothing of the core that 
 
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compress.errors import BenchError
 from compress.progress import Progress
 from compress.settings import Bench
 from compress_bench.answers import Answers, join
@@ -53,9 +54,6 @@ def measure_emulated(
 
     Returns:
         The evidence without times, notes for the user, and the check as reports hold it.
-
-    Raises:
-        BenchError: a file's outputs are not finite, or not one per class.
     """
     assert place.emulates is not None
     kept = _Kept(place.stream)
@@ -125,10 +123,10 @@ def _answers(
     with np.load(questions.evaluation, allow_pickle=False) as file:
         chosen = replace(images, images=file["images"], labels=file["labels"])
     named = {variant.name: variant for variant in questions.variants}
-    found = {
-        name: join([read_answers(event, named[name], chosen) for event in events])
-        for name, events in heard.items()
-    }
+    found = {}
+    for name, events in heard.items():
+        with suppress(BenchError):  # NaN, on this core alone: the check says so of the file
+            found[name] = join([read_answers(event, named[name], chosen) for event in events])
     enough = min(_FEW, len(chosen.labels))
     found = {name: said for name, said in found.items() if len(said.labels) >= enough}
     if not found:
