@@ -7,7 +7,7 @@ Found = Mapping[str, Any]
 Row = tuple[str, ...]
 
 TITLE = "Core types, emulated"
-HEADER = ("core", "file", "answers", "in integers", "work", "verdict")
+HEADER = ("core", "file", "answers", "coverage", "work", "verdict")
 
 
 def core_rows(bundle: Found) -> Iterator[Row]:
@@ -43,9 +43,8 @@ def _integers(file: Found) -> str:
         return ""
     kinds = {"convolutions": "convolutions", "products": "matrix products"}
     counts = {name: coverage[kind] for kind, name in kinds.items()}
-    return " and ".join(
-        f"{whole} of {total} {name}" for name, (whole, total) in counts.items() if total
-    )
+    said = " and ".join(f"{n} of {total} {name}" for name, (n, total) in counts.items() if total)
+    return f"{said} in integers" if said else ""
 
 
 def _work(file: Found) -> str:
