@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -18,3 +19,9 @@ def a_lock_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         del os.environ[VARIABLE]
     else:
         os.environ[VARIABLE] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heeded() -> None:
+    """As in a terminal: what a shell starts in the background ignores it, with all its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
