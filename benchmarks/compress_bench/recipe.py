@@ -67,17 +67,10 @@ def bench(
         DataError: the images cannot be used.
         BenchError: a model cannot be measured; names it.
     """
-    if settings.baseline is not None:
-        check_apart(settings.baseline, run.out)
-    if run.out is not None:
-        check_report_folder(run.out)
-    run.check()
+    _check(settings, run)
     limits = _read_goals(settings, goals)
     old = None if settings.baseline is None else read_baseline(settings.baseline)
     profile = choose_profile(settings)
-    if settings.instructions == "valgrind":
-        valgrind.check_local(settings.target)
-        valgrind.check_installed()
     with (
         open_place(settings.target, progress) as place,
         hold_machine(settings.target) as neighbours,
@@ -103,12 +96,12 @@ def bench(
             clock=Clock(profile.time_cap_seconds),
             runtimes=runtime_files(settings.runtime),
         )
-        if place.emulates is None:
-            evidence, notes = measure_everything(bed, found, machine["cores"], settings, progress)
-            checks: list[dict[str, Any]] = []
-        else:
+        checks: list[dict[str, Any]] = []
+        if place.emulates is not None:
             machine = played(machine, place.emulates)
             evidence, notes, checks = measure_emulated(bed, place, found, settings, progress)
+        else:
+            evidence, notes = measure_everything(bed, found, machine["cores"], settings, progress)
         bundle = subjects[0] if is_bundle(subjects) else None
         sweep, more = _sweep(bed, evidence, machine, settings, bundle, progress)
     evidence = replace(evidence, sweep=sweep or {})  # a remedy may be in it
@@ -126,6 +119,18 @@ def bench(
     if old is None:
         return report
     return gate(report, old, str(settings.baseline), settings.max_increase)
+
+
+def _check(settings: Bench, run: Run) -> None:
+    """Refuse what cannot be, before any device is touched."""
+    if settings.baseline is not None:
+        check_apart(settings.baseline, run.out)
+    if run.out is not None:
+        check_report_folder(run.out)
+    run.check()
+    if settings.instructions == "valgrind":
+        valgrind.check_local(settings.target)
+        valgrind.check_installed()
 
 
 def _read_goals(settings: Bench, goals: Mapping[str, Any] | None) -> tuple[Goal, ...]:
