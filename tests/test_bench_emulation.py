@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -180,6 +182,13 @@ def test_an_emulator_without_plugins_gives_the_reason_for_no_counts(tmp_path):
     )
     assert found[0] is None
     assert "10.0.2 was built without plugins" in found[1]
+
+
+def test_looking_for_pip_does_not_break_setuptools_in_this_process():
+    code = "from compress_bench.emulation import fetching; fetching._pip(); import setuptools"
+    path = os.pathsep.join(str(Path(__file__).parents[1] / part) for part in (".", "benchmarks"))
+    environment = os.environ | {"PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_wheels_for_any_older_glibc_can_be_loaded():

@@ -4,13 +4,13 @@ Both verify what they fetch: apt against the distribution's key, pip against the
 Nothing of the system is touched: apt works with a state of its own, and needs no root.
 """
 
-import importlib.util
 import platform
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -150,8 +150,16 @@ def fetch_wheels(
 
 
 def _pip() -> list[str]:
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+    # Asked by its metadata: whoever looks for the module pip switches setuptools' distutils off
+    # in this process, and torch.compile fails later.
+    try:
+        version("pip")
+    except PackageNotFoundError:
+        return _pip_of_another()
+    return [sys.executable, "-m", "pip"]
+
+
+def _pip_of_another() -> list[str]:
     found = shutil.which("pip3") or shutil.which("pip")
     if found is None:
         raise EmulatorMissingError(
