@@ -67,6 +67,16 @@ class Measurement:
             if index == 0 and self.entries[0]["status"] != "done":
                 return
 
+    def memory_of(self, name: str, field: str) -> List[int]:
+        """One field of memory, of each process that had this variant alone and knows it."""
+        found = [
+            event[field]
+            for entry in self.of("memory")
+            for event in entry["events"]
+            if event["event"] == "memory" and event["variant"] == name
+        ]
+        return [value for value in found if value is not None]
+
     def of(self, kind: str) -> List[Json]:
         """The entries of one kind of job."""
         return [entry for entry in self.entries if entry["key"]["kind"] == kind]

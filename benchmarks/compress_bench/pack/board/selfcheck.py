@@ -246,14 +246,8 @@ def free_memory() -> Json:
 
 def peak_bytes(name: str, measurement: Measurement) -> Optional[int]:
     """The most that a process of this variant alone held; None if unknown."""
-    peaks = [
-        event["peak_bytes"]
-        for entry in measurement.of("memory")
-        for event in entry["events"]
-        if event["event"] == "memory" and event["variant"] == name
-    ]
-    known = [peak for peak in peaks if peak is not None]
-    return max(known) if known else None
+    peaks = measurement.memory_of(name, "peak_bytes")
+    return max(peaks) if peaks else None
 
 
 def _memory(name: str, measurement: Measurement, memory: Json) -> List[str]:

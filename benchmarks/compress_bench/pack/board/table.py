@@ -152,14 +152,8 @@ def _samples(event: Json, name: str) -> List[int]:
 
 
 def _model_bytes(name: str, measurement: Measurement) -> Optional[float]:
-    found = [
-        event["model_bytes"]
-        for entry in measurement.of("memory")
-        for event in entry["events"]
-        if event["event"] == "memory" and event["variant"] == name
-    ]
-    known = [value for value in found if value is not None]
-    return _median(known) if known else None
+    found = measurement.memory_of(name, "model_bytes")
+    return _median(found) if found else None
 
 
 def _median(values: List[int]) -> float:
