@@ -23,7 +23,7 @@ from compress_bench.emulation.playing import Guest
 from compress_bench.emulation.plugin import find_counter
 from compress_bench.machine import describe_machine
 from compress_bench.targets import Place, open_place
-from needs import needs_program
+from needs import needs_program, open_core
 
 needs_arm = needs_program("qemu-aarch64", package="qemu-user")
 needs_x86 = needs_program("qemu-x86_64", package="qemu-user")
@@ -31,26 +31,16 @@ needs_compiler = needs_program("cc", package="gcc libc6-dev")
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="Haswell is played on x86-64")
 
 
-def opened(stack: ExitStack, reference: str) -> Place:
-    """A core that is ready; without a network, outside CI, the test skips."""
-    try:
-        return stack.enter_context(open_place(reference, SILENT))
-    except EmulatorMissingError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture(scope="module")
 def a72():
     with ExitStack() as stack:
-        yield opened(stack, "emulate:cortex-a72")
+        yield open_core(stack, "emulate:cortex-a72")
 
 
 @pytest.fixture(scope="module")
 def haswell():
     with ExitStack() as stack:
-        yield opened(stack, "emulate:haswell")
+        yield open_core(stack, "emulate:haswell")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +98,7 @@ def test_a_haswell_runs_with_this_machines_python_and_has_no_vnni(haswell, job):
 @needs_arm
 def test_an_onnxruntime_that_needs_a_newer_core_ends_in_one_sentence(job):
     with ExitStack() as stack:
-        place = opened(stack, "emulate:cortex-a72?onnxruntime=1.21.0")
+        place = open_core(stack, "emulate:cortex-a72?onnxruntime=1.21.0")
         with pytest.raises(RunnerLostError) as lost:
             played(place, job)
     assert str(lost.value) == (

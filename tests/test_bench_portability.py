@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ import exported
 import tiny
 from compress.artifacts import read_json
 from compress.cli import main
-from compress.errors import EmulatorMissingError, RunnerLostError
+from compress.errors import RunnerLostError
 from compress.preprocess import Preprocessing, preprocess
 from compress.progress import SILENT
 from compress_bench.evidence import TestImages, Variant
@@ -33,7 +32,7 @@ from compress_bench.portability.parity import compare, judge
 from compress_bench.portability.questions import prepare
 from compress_bench.portability.steps import OutputStep, output_step
 from compress_bench.targets import Place, local, open_place
-from needs import needs_program
+from needs import needs_program, open_core
 
 STEP = 0.5
 LOGITS = np.array([[0, 1, 2, 3], [3, 2, 1, 0]]) * STEP
@@ -263,16 +262,6 @@ def _images(path: Path) -> TestImages:
     return TestImages("thirds", path, pixels, labels, bench_models.CLASSES)
 
 
-def _fetched(stack: ExitStack, reference: str) -> Place:
-    """Skip, but in CI, where nothing can be fetched for a core."""
-    try:
-        return stack.enter_context(open_place(reference, SILENT))
-    except EmulatorMissingError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-
-
 @on_x86
 @needs_haswell
 @needs_arm
@@ -288,7 +277,7 @@ def test_a_file_that_saturates_without_vnni_is_flagged_and_ours_passes(
     with ExitStack() as stack:
         places = [
             stack.enter_context(open_place("emulate:haswell", SILENT)),
-            _fetched(stack, "emulate:cortex-a72"),
+            open_core(stack, "emulate:cortex-a72"),
         ]
         checks = check_places(questions, places, SILENT, here=places[0].stream)
     haswell, a72 = checks
