@@ -23,6 +23,7 @@ from compress.settings import (
     Keeping,
     Network,
     Run,
+    Searching,
     Teachers,
     Teaching,
     Training,
@@ -43,6 +44,7 @@ SECTIONS: Mapping[str, tuple[Any, ...]] = {
     ),
     "export": ("subject", Run, Network, Export),
     "bench": (Run, Bench),
+    "search": (Searching,),
     "pack": ("out", "profile", "threads", "fps", "time_cap", "seed"),
     "goals": (),
 }

@@ -10,6 +10,7 @@ from compress.settings.export import Export
 from compress.settings.keeping import Keeping
 from compress.settings.network import Network
 from compress.settings.run import Resize, Run, Splitting
+from compress.settings.searching import Searching
 from compress.settings.teachers import Teachers
 from compress.settings.teaching import Teaching
 from compress.settings.training import Training
@@ -23,6 +24,7 @@ __all__ = [
     "Network",
     "Resize",
     "Run",
+    "Searching",
     "Splitting",
     "Teachers",
     "Teaching",

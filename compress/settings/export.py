@@ -25,7 +25,12 @@ class Export:
         calibration: How ranges of activations are found: auto tries all on validation; minmax,
             moving_average, percentile, mse or entropy.
         calibration_images: Training images that set the ranges of activations.
-        max_drop: Points of validation accuracy that int8 may cost before it is advised against.
+        max_drop: Points of validation accuracy that int8 may cost; what costs more is repaired.
+        repair: How: all (in order of cost, until it is met), quick (without training), none, or
+            some of range_method, bias_correction, equalization, float_layers, qat, apart by commas.
+        qat_epochs: Passes over the training images of quantisation-aware training.
+        qat_lr: Its peak learning rate [a tenth of what the student was trained with].
+        qat_kd_weight: Weight of the teacher in it, from 0 (labels alone) to 1 (teacher alone).
         input: What the files take: float (normalised, NCHW) or uint8 (a camera's NHWC frame).
         output: What the files give: logits, scores (softmax), or label with its score.
         min_runtime: Oldest onnxruntime that is to load the files, as 1.16.
@@ -44,6 +49,10 @@ class Export:
     calibration: str = "auto"
     calibration_images: int = 512
     max_drop: float = 1.0
+    repair: str = "all"
+    qat_epochs: int = 3
+    qat_lr: float | None = None
+    qat_kd_weight: float = 1.0
     input: InputKind = "float"
     output: OutputKind = "logits"
     min_runtime: str | None = None
@@ -69,6 +78,10 @@ class Export:
         expect("calibration_images", images, images >= 1, "1 or more")
         expect("max_drop", drop, isfinite(drop) and drop >= 0, "0 points or more")
         expect("batch_size", batch, batch is None or batch >= 1, "1 or more")
+        expect("qat_epochs", self.qat_epochs, self.qat_epochs >= 1, "1 or more")
+        lr, weight = self.qat_lr, self.qat_kd_weight
+        expect("qat_lr", lr, lr is None or 0 < lr < float("inf"), "a number above 0")
+        expect("qat_kd_weight", weight, 0 <= weight <= 1, "a share from 0 to 1")
         runtime = self.min_runtime
         known = runtime is None or re.fullmatch(r"1\.\d+(\.\d+)?", runtime)
         expect("min_runtime", runtime, bool(known), "a version of onnxruntime such as 1.16")

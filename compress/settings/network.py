@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -20,6 +21,9 @@ class Network:
         input_size: Input height and width in pixels; the images' own, or 32 for mixed sizes.
         replace_head: Give the network a new last layer where its number of classes differs.
         freeze: Keep the first N child modules, counted from the input, as they are.
+        for_edge: Change the network before it learns, so that int8 on a CPU runs it faster; the
+            effect of each change is measured and shown.
+        edge_changes: Which changes: all, or some of activations, gates, channels, apart by commas.
     """
 
     weights: Path | None = None
@@ -28,6 +32,8 @@ class Network:
     input_size: int | None = None
     replace_head: bool = False
     freeze: int = 0
+    for_edge: Annotated[bool, Parameter(negative="")] = False
+    edge_changes: str = "all"
 
     def check(self) -> None:
         """Refuse numbers that no network can use.

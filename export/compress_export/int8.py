@@ -18,8 +18,9 @@ from compress_export.proof.latency import race
 from compress_export.proof.quality import compare_quality
 from compress_export.quantizers.pair_projection import safe_weights
 from compress_export.quantizers.pair_safe import count_saturating_pairs, refuse_saturation
-from compress_export.quantizers.static_qdq import quantize
 from compress_export.ranges import Found, find_network_ranges
+from compress_export.repair.case import Attempt, Case
+from compress_export.repair.ladder import climb
 from compress_export.rewrites import BEFORE_INT8, apply_rewrites
 from compress_export.session import feed
 from compress_export.sources import Source
@@ -29,42 +30,42 @@ _TIMED_THREADS = 1  # as bench does unless it is told otherwise: boards run one 
 _PROFILED_RUNS = 20
 
 
-def export_int8(work: Work, source: Source, float32: Result, teacher: Result | None) -> Result:
-    """Quantise the student, write its file, and prove what it is.
+def export_int8(case: Case, teacher: Result | None) -> Result:
+    """Quantise the student within its budget, write its file, and prove what it is.
 
     Args:
-        work: what is asked for.
-        source: the student.
-        float32: its float32 form, in its file already.
-        teacher: whose answers it is compared with too; None without one.
+        case: the student, its float32 form in its file already, and its teacher.
+        teacher: the teacher's file, whose answers it is compared with too; None without one.
 
     Raises:
         ExportError: calibration images that give no finite ranges, or a fault of ours.
     """
+    work, source, float32 = case.work, case.source, case.float32
     core = copy.deepcopy(float32.core)
     rewrites = apply_rewrites(core, BEFORE_INT8)
     with work.progress.timed("int8: rounding the weights"):
         weights = safe_weights(core)
     found = find_network_ranges(work, source, core, float32, weights)
-    quantized = quantize(core, found.ranges, weights)
-    audit = audit_bias(quantized, core)
+    climbed = climb(case, Attempt(core=core, weights=weights, found=found))
+    best = climbed.best
+    quantized, logits, found = best.graph, best.logits, best.attempt.found
+    audit = audit_bias(quantized, best.attempt.core)
     refuse_saturation(count_saturating_pairs(quantized), subject=FILES[STUDENT_INT8])
     refuse_overflow(audit, subject=FILES[STUDENT_INT8])
 
-    view = work.view(work.dataset.validation, source.preprocessing)
-    logits = work.logits(STUDENT_INT8, quantized, view, "int8: evaluating")
+    labels = work.dataset.validation.labels
     variant = Variant(
         role=STUDENT_INT8,
         file=FILES[STUDENT_INT8],
         precision="int8",
         source=source,
-        validation=accuracy(logits, view.split.labels),
+        validation=accuracy(logits, labels),
     )
     metrics = {"validation": variant.validation}
     ends = deliver(work, STUDENT_INT8, quantized, source=source, precision="int8", metrics=metrics)
     answers = teacher.logits if teacher else None
     classes = work.dataset.classes
-    quality = compare_quality(float32.logits, logits, view.split.labels, answers, classes)
+    quality = compare_quality(float32.logits, logits, labels, answers, classes)
     proof = proof_dict(
         **_measure(work, source),
         audit=audit,
@@ -72,6 +73,7 @@ def export_int8(work: Work, source: Source, float32: Result, teacher: Result | N
         calibration=_calibration(found),
         calibration_images=found.images,
     )
+    proof |= {"repair": climbed.record(case)}
     checks = proof | {"rewrites": rewrites, "ends": ends}
     return Result(variant=variant, core=quantized, logits=logits, checks=checks)
 

@@ -50,6 +50,7 @@ def find_network_ranges(
     core: onnx.ModelProto,
     float32: Result,
     weights: Mapping[str, SafeWeight],
+    method: str | None = None,
 ) -> Found:
     """Watch the activations on training images, and choose how ranges are read from them.
 
@@ -59,11 +60,12 @@ def find_network_ranges(
         core: its graph, ready to be quantised.
         float32: its float32 form, which the int8 one is to resemble.
         weights: of `safe_weights(core)`; the same for all methods.
+        method: that reads them; those that were asked for, if None.
     """
     chosen = balanced_indices(
         work.dataset.train.labels, work.settings.calibration_images, work.seed
     )
-    methods = methods_for(work.settings.calibration)
+    methods = methods_for(method or work.settings.calibration)
     observed = _observe(work, source, core, chosen, any(map(needs_histogram, methods)))
     fixed = _input_range(core, source.preprocessing)
     view = work.view(work.dataset.validation, source.preprocessing)

@@ -36,6 +36,8 @@ from compress_export.evaluation import (
 from compress_export.float32 import export_float32
 from compress_export.int8 import export_int8
 from compress_export.portability import Portability, choose_portability
+from compress_export.repair import choose_rungs
+from compress_export.repair.case import Case
 from compress_export.sources import Source
 from compress_export.subjects import Subjects, find_subjects
 from compress_export.work import Result, Work
@@ -94,8 +96,13 @@ def export(
     stage.begin()
     results = {role: export_float32(work, role, source) for role, source in sources.items()}
     if settings.int8:
-        student, teacher = results[STUDENT], results.get(TEACHER)
-        results[STUDENT_INT8] = export_int8(work, sources[STUDENT], student, teacher)
+        case = Case(
+            work=work,
+            source=sources[STUDENT],
+            teacher=sources.get(TEACHER),
+            float32=results[STUDENT],
+        )
+        results[STUDENT_INT8] = export_int8(case, results.get(TEACHER))
     kept = _write_arrays(work, sources, results)
     cores = check_cpu(work, results) if settings.cores() else []
     notes = [*subjects.notes, *advise_size(kept, len(dataset.test)), *advise_cores(cores)]
@@ -128,6 +135,7 @@ def check_settings(settings: Export) -> Portability:
         raise UsageError("--no-onnx: ONNX is the only format so far; leave the flag out")
     settings.check()
     check_method(settings.calibration)
+    choose_rungs(settings.repair)
     check_names(settings.cores())
     return choose_portability(settings.opset, settings.min_runtime)
 

@@ -8,7 +8,7 @@ graph; ranges and scales are ours.
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,7 +79,10 @@ def activations(model: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def quantize(
-    model: onnx.ModelProto, ranges: Ranges, weights: Mapping[str, SafeWeight] | None = None
+    model: onnx.ModelProto,
+    ranges: Ranges,
+    weights: Mapping[str, SafeWeight] | None = None,
+    floats: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Write the quantised form of a float32 network.
 
@@ -87,6 +90,7 @@ def quantize(
         model: not changed.
         ranges: of each tensor in `activations(model)`.
         weights: of `safe_weights(model)`, where they are known already.
+        floats: names of nodes that are left in float beside those that must be.
 
     Returns:
         A graph with the same input, output and metadata.
@@ -104,7 +108,7 @@ def quantize(
             activation_qType=QuantType.QUInt8,
             tensors_range=_tensors_data(spread),
             nodes_to_quantize=[],
-            nodes_to_exclude=list(kept_float(prepared)),
+            nodes_to_exclude=[*kept_float(prepared), *floats],
             op_types_to_quantize=list(OPERATORS),
             extra_options={"TensorQuantOverrides": _weight_overrides(safe)},
         )

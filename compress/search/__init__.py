@@ -1,0 +1,1 @@
+"""From goals to the student that meets them: screened untrained, trained by halving, judged."""

@@ -1,0 +1,136 @@
+"""The ladder: from plain int8 upwards, in order of cost, until the budget is met on validation."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from compress.errors import CompressError, TrainingError
+from compress_export.repair import choose_rungs, load_rung
+from compress_export.repair.case import Attempt, Case, Looked
+
+PLAIN = "plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One rung of the ladder, as bundle.json holds it.
+
+    Attributes:
+        name: `plain`, or the rung's file.
+        title: what people read.
+        status: kept, dropped (no better than before), skipped (nothing to do here) or failed.
+        said: what was done, or why it was not, in a phrase.
+        drop: of validation accuracy, {"value", "low", "high"}, fractions; None where it was not
+            tried.
+        kl: of int8 from float32, nats; None likewise.
+        size_bytes: of the int8 graph; None likewise.
+        seconds: that it took.
+    """
+
+    name: str
+    title: str
+    status: str
+    said: str
+    drop: dict[str, Any] | None = None
+    kl: float | None = None
+    size_bytes: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climb:
+    """What a repair came to.
+
+    Attributes:
+        best: the attempt that is delivered.
+        met: whether it keeps the budget on validation.
+        steps: plain int8, and every rung that was reached.
+    """
+
+    best: Looked
+    met: bool
+    steps: tuple[Step, ...]
+
+    def record(self, case: Case) -> dict[str, Any]:
+        """The form that bundle.json holds as checks["int8"]["repair"]."""
+        return {
+            "max_drop": case.budget,
+            "images": len(case.float32.logits),
+            "met": self.met,
+            "asked": case.work.settings.repair,
+            "steps": [asdict(step) for step in self.steps],
+        }
+
+
+def climb(case: Case, first: Attempt) -> Climb:
+    """Repair an attempt, step by step, until it costs no more than it may.
+
+    Each rung goes on from the best attempt so far. What does worse is dropped; where the budget
+    is never met, what has the smallest drop is delivered.
+
+    Args:
+        case: the student.
+        first: plain int8.
+    """
+    began = time.perf_counter()
+    best = case.look(first)
+    steps = [_step(PLAIN, "plain int8", "kept", _plain_said(first), best, began)]
+    looked = [best]
+    for name in choose_rungs(case.work.settings.repair):
+        if case.meets(best):
+            break
+        began, rung = time.perf_counter(), load_rung(name)
+        reason = rung.why_not(case, best)
+        if reason:
+            steps.append(Step(name=name, title=rung.TITLE, status="skipped", said=reason))
+            continue
+        case.work.progress.say(f"int8: {_short_of(case, best)}; trying {rung.TITLE}")
+        try:
+            attempt, said = rung.repair(case, best)
+        except TrainingError as error:
+            steps.append(_failed(name, rung.TITLE, error, began))
+            continue
+        found = case.look(attempt)
+        looked.append(found)
+        kept = _is_better(case, found, best, by_accuracy=rung.BY_ACCURACY)
+        status = "kept" if kept else "dropped"
+        steps.append(_step(name, rung.TITLE, status, said, found, began))
+        best = found if kept else best
+    if not case.meets(best):
+        best = min(looked, key=lambda one: (one.drop.value, one.kl))
+    return Climb(best=best, met=case.meets(best), steps=tuple(steps))
+
+
+def _is_better(case: Case, found: Looked, best: Looked, *, by_accuracy: bool) -> bool:
+    if case.meets(found) != case.meets(best):
+        return case.meets(found)
+    if by_accuracy:
+        return (found.drop.value, found.kl) < (best.drop.value, best.kl)
+    return found.kl < best.kl
+
+
+def _short_of(case: Case, found: Looked) -> str:
+    lost, allowed = 100 * found.drop.value, case.work.settings.max_drop
+    return f"{lost:.2f} points lost on validation, --max-drop is {allowed:g}"
+
+
+def _plain_said(first: Attempt) -> str:
+    return f"ranges by {first.found.method} from {first.found.images} images"
+
+
+def _step(name: str, title: str, status: str, said: str, found: Looked, began: float) -> Step:
+    return Step(
+        name=name,
+        title=title,
+        status=status,
+        said=said,
+        drop=found.drop.to_dict(),
+        kl=found.kl,
+        size_bytes=found.graph.ByteSize(),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _failed(name: str, title: str, error: CompressError, began: float) -> Step:
+    seconds = time.perf_counter() - began
+    return Step(name=name, title=title, status="failed", said=str(error), seconds=seconds)

@@ -1,0 +1,1 @@
+"""The rungs, one file each; `repair.RUNGS` has their order."""
