@@ -14,6 +14,7 @@ WHEN_NAMED = (
     "test_calibration_cost.py",
     "test_quantization_accuracy.py",
     "test_quantization_speed.py",
+    "test_quantization_training.py",
     "test_bench_trust.py",
 )
 
