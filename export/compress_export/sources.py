@@ -1,7 +1,7 @@
 """A network that is exported, whatever it comes from: torch, or an ONNX file made elsewhere."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Source:
         sha256: of its weights file.
         parameters: learned values.
         history: of its training, an entry an epoch; empty where none is known.
+        recipe: the settings that it was trained with, by name; empty where none are known.
         graph: its float32 graph at an operator set, and how often each rewrite changed it.
         answer: what the network itself says of images, before any of our work on it.
     """
@@ -38,6 +39,7 @@ class Source:
     sha256: str
     parameters: int
     history: tuple[Mapping[str, Any], ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     graph: Callable[[int], tuple[onnx.ModelProto, dict[str, int]]]
     answer: Answer
 
@@ -57,6 +59,13 @@ def torch_source(model: LoadedModel) -> Source:
         sha256=model.sha256,
         parameters=count_parameters(model),
         history=tuple(model.manifest.get("history") or ()),
+        recipe=_training_recipe(model.manifest),
         graph=lambda opset: convert(model, opset),
         answer=answer,
     )
+
+
+def _training_recipe(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section of a manifest's recipe that the network was trained by."""
+    recipe = manifest.get("recipe") or {}
+    return recipe.get("distill") or recipe.get("train") or {}

@@ -70,11 +70,11 @@ def _project(
     exempt: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scales [O] and whole weights [O, K] of some channels [O, K]."""
-    best_scales, best = largest.copy(), _round(rows, largest, exempt)
+    best_scales, best = largest.copy(), round_rows(rows, largest, exempt)
     least = harm(rows, best, largest)
     for share in np.linspace(0, 1, _STEPS, dtype=np.float32)[:-1]:
         scales = alone + share * (largest - alone)
-        integers = _round(rows, scales, exempt)
+        integers = round_rows(rows, scales, exempt)
         found = harm(rows, integers, scales)
         better = found < least
         best_scales[better] = scales[better]
@@ -83,9 +83,16 @@ def _project(
     return best_scales, best
 
 
-def _round(
+def round_rows(
     rows: NDArray[np.float32], scales: NDArray[np.float32], exempt: bool
 ) -> NDArray[np.float32]:
+    """Whole weights at given scales: rounded, cut at +-127, and safe in pairs unless exempt.
+
+    Args:
+        rows: [O, K].
+        scales: [O].
+        exempt: see `Weight`.
+    """
     integers = np.rint(rows / scales[:, None])
     np.clip(integers, -LARGEST_WEIGHT, LARGEST_WEIGHT, out=integers)
     return integers if exempt else shrink_pairs(integers)
