@@ -76,6 +76,10 @@ def _int8_tables(bundle: Found) -> Iterator[tuple[str, Row, list[Row]]]:
     if tried:
         columns = ("calibration", "KL to float32", "agreement")
         yield "Ranges of activations", columns, list(_calibration(int8["calibration"]))
+    repaired = int8.get("repair")
+    if repaired and len(repaired["steps"]) > 1:
+        heads = ("repair", "points lost on validation", "KL to float32", "took", "what was done")
+        yield repair_title(repaired), heads, list(_repair(repaired["steps"]))
 
 
 def sentences(bundle: Found) -> Iterator[str]:
@@ -200,6 +204,22 @@ def _calibration(calibration: Found) -> Iterator[Row]:
         chosen = " (taken)" if row["method"] == calibration["method"] else ""
         same = f"agrees on {_percent(row['agreement'])}"
         yield f"{row['method']}{chosen}", f"KL {row['kl']:.2g} nats", same
+
+
+def repair_title(repaired: Found) -> str:
+    """The budget of a repair, and whether it was met."""
+    met = "met" if repaired["met"] else "not met"
+    return f"Repair: {100 * repaired['max_drop']:g} points allowed, {met}"
+
+
+def _repair(steps: Sequence[Found]) -> Iterator[Row]:
+    for step in steps:
+        drop = kl = took = ""
+        if step["drop"] is not None:
+            drop = f"{100 * step['drop']['value']:.2f} points ({_bounds(step['drop'])})"
+            kl, took = f"KL {step['kl']:.2g} nats", _seconds(step["seconds"])
+        delivered = "delivered" if step.get("delivered") else step["status"]
+        yield f"{step['title']} ({delivered})", drop, kl, took, step["said"]
 
 
 def _percent(share: float) -> str:

@@ -29,7 +29,7 @@ class Export:
         repair: How: all (in order of cost, until it is met), quick (without training), none, or
             some of range_method, bias_correction, equalization, float_layers, qat, apart by commas.
         qat_epochs: Passes over the training images of quantisation-aware training.
-        qat_lr: Its peak learning rate [a tenth of what the student was trained with].
+        qat_lr: Its peak learning rate [a hundredth of the student's own].
         qat_kd_weight: Weight of the teacher in it, from 0 (labels alone) to 1 (teacher alone).
         input: What the files take: float (normalised, NCHW) or uint8 (a camera's NHWC frame).
         output: What the files give: logits, scores (softmax), or label with its score.
@@ -87,6 +87,9 @@ class Export:
         expect("min_runtime", runtime, bool(known), "a version of onnxruntime such as 1.16")
         asked = self.calibration
         expect("calibration", asked, self.int8 or asked == "auto", "--int8 as well")
+        for name in ("repair", "qat_epochs", "qat_lr", "qat_kd_weight"):
+            value, default = getattr(self, name), type(self).__dataclass_fields__[name].default
+            expect(name, value, self.int8 or value == default, "--int8 as well")
         for name in ("mean", "scale"):
             value = getattr(self, name)
             usable = value is None or (len(value) in (1, 3) and all(map(isfinite, value)))

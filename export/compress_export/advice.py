@@ -10,6 +10,7 @@ from compress_export.evaluation import EVALUATION
 
 _USUAL_AGREEMENT = 0.95  # of int8 with float32; below it the ranges of activations are in doubt
 _NAMED_ISLANDS = 3
+_ROUNDING = 1e-9  # 3 of 1,000 images are 0.3 points
 _WORTH_NAMING = 0.01  # of the time of all operators
 
 
@@ -37,6 +38,7 @@ def advise_int8(
     """
     sentences = (
         _accuracy(float32, int8, max_drop),
+        _repair(checks.get("repair")),
         _undecided(int8, checks, max_drop),
         _agreement(float32, int8, float(checks["agreement"])),
         _latency(float32, checks.get("latency")),
@@ -62,7 +64,7 @@ def recommend(
     loss = f"loses no accuracy on {int8.validation['n']} validation images"
     if drop > 0:
         loss = f"loses {drop:.2f} points of validation accuracy, --max-drop is {max_drop:g}"
-    if drop > max_drop:
+    if drop > max_drop + _ROUNDING:
         return STUDENT, f"int8 {loss}"
     latency = checks.get("latency")
     if not latency:
@@ -80,7 +82,7 @@ def _drop(float32: Variant, int8: Variant) -> float:
 
 def _accuracy(float32: Variant, int8: Variant, max_drop: float) -> str:
     drop = _drop(float32, int8)
-    if drop <= max_drop:
+    if drop <= max_drop + _ROUNDING:
         return ""
     before, after = (float(variant.validation["accuracy"]) for variant in (float32, int8))
     return (
@@ -88,6 +90,22 @@ def _accuracy(float32: Variant, int8: Variant, max_drop: float) -> str:
         f"{100 * after:.2f} % int8, {int8.validation['n']} images; "
         f"--max-drop {max_drop:g}): deploy {float32.file} (float32)"
     )
+
+
+def _repair(repaired: Mapping[str, Any] | None) -> str:
+    """What was tried in vain, and what is left to try; nothing where the budget is met."""
+    if not repaired or repaired["met"]:
+        return ""
+    steps = repaired["steps"][1:]
+    tried = [step["title"] for step in steps if step["status"] in ("kept", "dropped")]
+    rest = [step["name"] for step in steps if step["status"] in ("kept", "dropped", "failed")]
+    done = f"{', '.join(tried)} did not bring int8 within" if tried else "nothing was done to keep"
+    advice = "train with another seed or longer, or choose a student without its outliers"
+    if "qat" in rest:
+        advice = "give more --qat-epochs, or another --qat-lr"
+    elif repaired["asked"] != "all":
+        advice = "give --repair all"
+    return f"{done} --max-drop {100 * repaired['max_drop']:g}: {advice}"
 
 
 def _undecided(int8: Variant, checks: Mapping[str, Any], max_drop: float) -> str:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from compress.artifacts import write_bytes
 from compress.errors import ExportError
+from compress.preprocess import Preprocessing
+from compress.settings import Export
 from compress.settings.export import InputKind
 from compress_bench.metadata import PRECISION, DataOrigin, model_metadata
 from compress_export.ends import attach_ends, ends_in_softmax, fix_batch
-from compress_export.portability import make_portable
+from compress_export.portability import Portability, make_portable
 from compress_export.session import run_images
 from compress_export.sources import Source
 from compress_export.work import Work
@@ -49,10 +51,7 @@ def deliver(
         ExportError: the graph breaks ONNX's rules, or the file answers otherwise.
     """
     settings, path = work.settings, work.path(role)
-    graph = attach_ends(core, source.preprocessing, settings.input, settings.output)
-    if settings.batch_size is not None:
-        graph = fix_batch(graph, settings.batch_size)
-    graph = make_portable(graph, work.portability)
+    graph = finish(core, source.preprocessing, settings, work.portability)
     given = "scores" if ends_in_softmax(core) else "logits"  # a foreign file may end so
     output = given if settings.output == "logits" else settings.output
     said = {"output": output, "metrics": metrics, "precision": precision}
@@ -64,6 +63,19 @@ def deliver(
     found = run_images(work.session(role), images, source.preprocessing)
     difference = compare_ends(_as_kind(answers, given, output), found, subject=path.name)
     return {"input": _input_kind(graph), "output": output, "max_abs_difference": difference}
+
+
+def finish(
+    core: onnx.ModelProto,
+    preprocessing: Preprocessing,
+    settings: Export,
+    portability: Portability,
+) -> onnx.ModelProto:
+    """A new graph with the ends, the batch and the operator set that were asked for."""
+    graph = attach_ends(core, preprocessing, settings.input, settings.output)
+    if settings.batch_size is not None:
+        graph = fix_batch(graph, settings.batch_size)
+    return make_portable(graph, portability)
 
 
 def save_checked(graph: onnx.ModelProto, path: Any, *, subject: str) -> None:

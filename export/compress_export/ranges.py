@@ -66,8 +66,9 @@ def find_network_ranges(
         work.dataset.train.labels, work.settings.calibration_images, work.seed
     )
     methods = methods_for(method or work.settings.calibration)
-    observed = _observe(work, source, core, chosen, any(map(needs_histogram, methods)))
-    fixed = _input_range(core, source.preprocessing)
+    histograms = any(map(needs_histogram, methods))
+    observed = _observe(work, source, core, chosen, histograms=histograms, first=method is None)
+    fixed = input_range(core, source.preprocessing)
     view = work.view(work.dataset.validation, source.preprocessing)
     some = balanced_indices(view.split.labels, IMAGES, work.seed)
 
@@ -89,9 +90,14 @@ def _observe(
     source: Source,
     core: onnx.ModelProto,
     chosen: NDArray[np.int64],
+    *,
     histograms: bool,
+    first: bool,
 ) -> dict[str, Observed]:
-    """What the activations did on the calibration images; kept, and found again, in the bundle."""
+    """What the activations did on the calibration images; kept, and found again, in the bundle.
+
+    A graph that a repair has changed is not kept: the next export begins with the plain one again.
+    """
     key = _key(work, source, core, chosen)
     path = work.out / KEPT
     kept = read_observed(path, key)
@@ -100,9 +106,10 @@ def _observe(
         work.progress.detail(f"int8: ranges as kept in {path}")
         return kept
     view = work.view(work.dataset.train, source.preprocessing)
-    inputs = _calibration_inputs(work, view, core, chosen)
+    inputs = calibration_inputs(work, view, core, chosen)
     observed = observe(core, activations(core), inputs, work.threads, histograms=histograms)
-    write_observed(path, key, observed)
+    if first or kept is not None:
+        write_observed(path, key, observed)
     return observed
 
 
@@ -122,13 +129,17 @@ def _key(work: Work, source: Source, core: onnx.ModelProto, chosen: NDArray[np.i
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _calibration_inputs(
-    work: Work, view: View, core: onnx.ModelProto, chosen: NDArray[np.int64]
+def calibration_inputs(
+    work: Work,
+    view: View,
+    core: onnx.ModelProto,
+    chosen: NDArray[np.int64],
+    title: str = "int8: calibrating",
 ) -> Iterator[NDArray[Any]]:
-    """Training images as the graph takes them, batch by batch."""
+    """Training images as the graph takes them, batch by batch; whole ones of a fixed batch."""
     session = work.core_session("student", core)
     fixed = session.get_inputs()[0].shape[0]
-    with work.progress.task("int8: calibrating", total=len(chosen)) as advance:
+    with work.progress.task(title, total=len(chosen)) as advance:
         for indices in view.batches(chosen):
             missing = -len(indices) % fixed if isinstance(fixed, int) else 0
             filled = np.concatenate([indices, np.resize(indices, missing)])
@@ -136,7 +147,7 @@ def _calibration_inputs(
             advance(len(indices))
 
 
-def _input_range(core: onnx.ModelProto, spec: Preprocessing) -> dict[str, Range]:
+def input_range(core: onnx.ModelProto, spec: Preprocessing) -> dict[str, Range]:
     """What black and white become: no image can leave it, and (x - 128) / 64 quantises exactly."""
     only = core.graph.input[0]
     if only.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:

@@ -85,7 +85,12 @@ class Work:
             float32 [N, classes].
         """
         rows = view.logits(self.core_session(role, core), title, self.progress, indices)
-        return np.log(np.maximum(rows, _LEAST_SCORE)) if ends_in_softmax(core) else rows
+        return as_logits(core, rows)
+
+
+def as_logits(core: onnx.ModelProto, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a graph answers, float32 [N, classes], as logits: shares have their logarithm taken."""
+    return np.log(np.maximum(rows, _LEAST_SCORE)) if ends_in_softmax(core) else rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,7 +96,9 @@ def quantize(
         A graph with the same input, output and metadata.
     """
     spread = spread_ranges(model.graph, ranges)
-    safe = leave_room_for_biases(model, weights or safe_weights(model), spread)
+    left = [*kept_float(model), *floats]
+    safe = _of_integers(model, weights or safe_weights(model), left)
+    safe = leave_room_for_biases(model, safe, spread)
     prepared = copy.deepcopy(model)
     _replace_weights(prepared, safe)
     with _quiet_root_logger():
@@ -108,7 +110,7 @@ def quantize(
             activation_qType=QuantType.QUInt8,
             tensors_range=_tensors_data(spread),
             nodes_to_quantize=[],
-            nodes_to_exclude=[*kept_float(prepared), *floats],
+            nodes_to_exclude=left,
             op_types_to_quantize=list(OPERATORS),
             extra_options={"TensorQuantOverrides": _weight_overrides(safe)},
         )
@@ -121,6 +123,14 @@ def quantize(
     )
     quantized.ir_version = model.ir_version
     return quantized
+
+
+def _of_integers(
+    model: onnx.ModelProto, weights: Mapping[str, SafeWeight], floats: Sequence[str]
+) -> dict[str, SafeWeight]:
+    """The weights that a node in integers reads; those of layers left in float stay as trained."""
+    read = {n for node in model.graph.node if node.name not in floats for n in node.input}
+    return {name: safe for name, safe in weights.items() if name in read}
 
 
 def _replace_weights(model: onnx.ModelProto, weights: Mapping[str, SafeWeight]) -> None:

@@ -1,19 +1,21 @@
 """What the steps of a repair hand to each other: an attempt, what came of it, and its case."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from compress.intervals import Interval, paired_difference
+from compress_bench.subjects.evaluation_set import balanced_indices
 from compress_export.bundle import STUDENT_INT8
 from compress_export.evaluation import View
 from compress_export.proof.quality import mean_kl
 from compress_export.quantizers.pair_projection import SafeWeight, safe_weights
 from compress_export.quantizers.static_qdq import quantize
-from compress_export.ranges import Found, find_network_ranges
+from compress_export.ranges import Found, calibration_inputs, find_network_ranges
 from compress_export.sources import Source
 from compress_export.work import Result, Work
 
@@ -27,12 +29,20 @@ class Attempt:
         weights: of `core`, by name, as they are to be written.
         found: the ranges of its activations.
         floats: names of nodes that are left in float beside those that always are.
+        exact: float32 graph that answers as the student does, where the biases of `core` were
+            corrected; None where `core` does itself.
     """
 
     core: onnx.ModelProto
     weights: Mapping[str, SafeWeight]
     found: Found
     floats: tuple[str, ...] = ()
+    exact: onnx.ModelProto | None = None
+
+    @property
+    def reference(self) -> onnx.ModelProto:
+        """The float32 graph that the int8 one is to resemble."""
+        return self.exact or self.core
 
     def graph(self) -> onnx.ModelProto:
         """The quantised graph."""
@@ -121,7 +131,20 @@ class Case:
         )
 
     def prepared(self, core: onnx.ModelProto, like: Attempt) -> Attempt:
-        """An attempt with a changed graph: weights rounded and ranges found anew, as `like` did."""
-        weights = safe_weights(core)
-        found = self.ranges(core, weights, like.found.method)
-        return replace(like, core=core, weights=weights, found=found)
+        """An attempt with a changed graph: weights rounded and ranges found anew.
+
+        By the method that was asked for, as long as `like` keeps to it; else by the best of all,
+        since another graph may be served by another one.
+        """
+        weights, asked = safe_weights(core), self.work.settings.calibration
+        found = self.ranges(core, weights, asked if like.found.method == asked else "auto")
+        return replace(like, core=core, weights=weights, found=found, exact=None)
+
+    def calibration_inputs(
+        self, core: onnx.ModelProto, images: int, title: str
+    ) -> Iterator[NDArray[Any]]:
+        """Training images of all classes alike as a graph takes them, batch by batch."""
+        split = self.work.dataset.train
+        chosen = balanced_indices(split.labels, images, self.work.seed)
+        view = self.work.view(split, self.source.preprocessing)
+        return calibration_inputs(self.work, view, core, chosen, title)

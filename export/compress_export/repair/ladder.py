@@ -1,11 +1,11 @@
 """The ladder: from plain int8 upwards, in order of cost, until the budget is met on validation."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from compress.errors import CompressError, TrainingError
-from compress_export.repair import choose_rungs, load_rung
+from compress.errors import CompressError, ExportError, TrainingError
+from compress_export.repair import Rung, choose_rungs, load_rung
 from compress_export.repair.case import Attempt, Case, Looked
 
 PLAIN = "plain"
@@ -25,6 +25,7 @@ class Step:
         kl: of int8 from float32, nats; None likewise.
         size_bytes: of the int8 graph; None likewise.
         seconds: that it took.
+        delivered: whether its attempt is the one in the file.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Step:
     kl: float | None = None
     size_bytes: int | None = None
     seconds: float = 0.0
+    delivered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,9 @@ class Climb:
 def climb(case: Case, first: Attempt) -> Climb:
     """Repair an attempt, step by step, until it costs no more than it may.
 
-    Each rung goes on from the best attempt so far. What does worse is dropped; where the budget
-    is never met, what has the smallest drop is delivered.
+    Each rung goes on from the best attempt so far. What does worse is dropped, and so are layers in
+    float that do not suffice: they cost time, and training may yet do without. Where the budget is
+    never met, what has the smallest drop is delivered.
 
     Args:
         case: the student.
@@ -75,35 +78,50 @@ def climb(case: Case, first: Attempt) -> Climb:
     began = time.perf_counter()
     best = case.look(first)
     steps = [_step(PLAIN, "plain int8", "kept", _plain_said(first), best, began)]
-    looked = [best]
+    looked = {0: best}  # by index of its step
     for name in choose_rungs(case.work.settings.repair):
         if case.meets(best):
             break
-        began, rung = time.perf_counter(), load_rung(name)
-        reason = rung.why_not(case, best)
-        if reason:
-            steps.append(Step(name=name, title=rung.TITLE, status="skipped", said=reason))
-            continue
-        case.work.progress.say(f"int8: {_short_of(case, best)}; trying {rung.TITLE}")
-        try:
-            attempt, said = rung.repair(case, best)
-        except TrainingError as error:
-            steps.append(_failed(name, rung.TITLE, error, began))
-            continue
-        found = case.look(attempt)
-        looked.append(found)
-        kept = _is_better(case, found, best, by_accuracy=rung.BY_ACCURACY)
-        status = "kept" if kept else "dropped"
-        steps.append(_step(name, rung.TITLE, status, said, found, began))
-        best = found if kept else best
+        rung = load_rung(name)
+        step, found = _try(case, best, name, rung)
+        if found is not None:
+            looked[len(steps)] = found
+            if _is_better(case, found, best, by_accuracy=rung.BY_ACCURACY):
+                best, step = found, replace(step, status="kept")
+        steps.append(step)
     if not case.meets(best):
-        best = min(looked, key=lambda one: (one.drop.value, one.kl))
+        best = min(looked.values(), key=lambda one: (one.drop.value, one.kl))
+    which = next(index for index, found in looked.items() if found is best)
+    steps[which] = replace(steps[which], delivered=True)
     return Climb(best=best, met=case.meets(best), steps=tuple(steps))
+
+
+def _try(case: Case, best: Looked, name: str, rung: Rung) -> tuple[Step, Looked | None]:
+    """One rung's step, as if it were dropped, and how its attempt does; None without one."""
+    began = time.perf_counter()
+    reason = rung.why_not(case, best)
+    if reason:
+        return Step(name=name, title=rung.TITLE, status="skipped", said=reason), None
+    case.work.progress.say(f"int8: {_short_of(case, best)}; trying {rung.TITLE}")
+    try:
+        attempt, said = rung.repair(case, best)
+        found = case.look(attempt)
+    except (TrainingError, ExportError) as error:
+        return _failed(name, rung.TITLE, error, began), None
+    if _is_slower(found, best) and not case.meets(found):
+        said += "; not enough, and what is in float costs time"
+    return _step(name, rung.TITLE, "dropped", said, found, began), found
+
+
+def _is_slower(found: Looked, best: Looked) -> bool:
+    return len(found.attempt.floats) > len(best.attempt.floats)
 
 
 def _is_better(case: Case, found: Looked, best: Looked, *, by_accuracy: bool) -> bool:
     if case.meets(found) != case.meets(best):
         return case.meets(found)
+    if _is_slower(found, best):
+        return False
     if by_accuracy:
         return (found.drop.value, found.kl) < (best.drop.value, best.kl)
     return found.kl < best.kl
