@@ -31,6 +31,7 @@ _RESULTS = (
     "predictions.npz",
     "training-state.pt",
     "last-good-state.pt",
+    "edge.json",
     "history.csv",
     "tensorboard",
     "logits",
@@ -49,6 +50,7 @@ _RESULTS = (
     "evaluation.npz",
     "golden.npz",
     "calibration.npz",
+    "qat",
     "report",
     _LEFTOVER,
 )

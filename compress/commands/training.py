@@ -40,14 +40,21 @@ def train(
         dry_run: Check everything, measure a few steps, show what is to come, and write nothing.
     """
     with needs("train"):
+        from compress.edge_effects import effects_shown, show_effects
         from compress.training.recipe import Wish, foresee_training
         from compress.training.recipe import train as stage
     wish = Wish(model=model, network=network, training=training, augmenting=augmenting, run=run)
+    if network.for_edge:
+        wish.check()  # before the changes are measured, which takes a while
     progress = make_progress(output)
     if dry_run:
-        show_foresight(foresee_training(wish, progress), output)
-    else:
-        show_checkpoint(stage(wish, progress), output)
+        effects = show_effects(model, network, run, progress)
+        found = foresee_training(wish, progress)
+        show_foresight(found | ({"edge": list(effects)} if effects else {}), output)
+        return
+    with effects_shown(model, network, run, progress):
+        out = stage(wish, progress)
+    show_checkpoint(out, output)
 
 
 def logits(
@@ -109,6 +116,7 @@ def distill(
         from compress.distill.recipe import distill as stage
         from compress.distill.recipe import foresee_distillation
         from compress.distill.wish import Wish
+        from compress.edge_effects import effects_shown, show_effects
     wish = Wish(
         student=student,
         teachers=teachers,
@@ -120,8 +128,14 @@ def distill(
         run=run,
         tuning=tuning,
     )
+    if network.for_edge:
+        wish.check()  # before the changes are measured, which takes a while
     progress = make_progress(output)
     if dry_run:
-        show_foresight(foresee_distillation(wish, progress), output)
-    else:
-        show_checkpoint(stage(wish, progress), output)
+        effects = show_effects(student, network, run, progress)
+        found = foresee_distillation(wish, progress)
+        show_foresight(found | ({"edge": list(effects)} if effects else {}), output)
+        return
+    with effects_shown(student, network, run, progress):
+        out = stage(wish, progress)
+    show_checkpoint(out, output)

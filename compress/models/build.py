@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from compress.errors import ModelError, UsageError
+from compress.models.change import change_for_edge
 from compress.models.head import Head, find_head, replace_head
 from compress.models.reference import (
     FACTORY_ARGUMENTS,
@@ -47,7 +48,11 @@ def build_model(spec: ModelSpec) -> BuiltModel:
     if draft.weights:
         notes += load_weights(draft.module, draft.weights, head, replace_head=spec.replace_head)
     classes = draft.classes if spec.own_classes else ()
-    return BuiltModel(draft.module, preprocessing, draft.notes + notes, classes)
+    changed = change_for_edge(
+        draft.module, spec.edge, sample, trained=spec.pretrained or spec.weights is not None
+    )
+    notes = draft.notes + notes + changed.notes
+    return BuiltModel(changed.module, preprocessing, notes, classes, changed.names)
 
 
 def _check_start(reference: Reference, spec: ModelSpec) -> None:

@@ -94,6 +94,7 @@ def load_checkpoint(folder: Path) -> LoadedModel:
         args=model["args"],
         replace_head=model.get("replace_head", False),
         input_size_given=True,
+        edge=tuple(model.get("edge", ())),
     )
     module = build_model(spec).module
     try:

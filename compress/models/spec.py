@@ -39,6 +39,7 @@ class ModelSpec:
     replace_head: bool = False
     input_size_given: bool = False
     own_classes: bool = False
+    edge: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,11 @@ class BuiltModel:
             which may differ from those asked for.
         notes: what was assumed, dropped or renewed, in sentences for the user.
         classes: names of its own classes, where it keeps them and they are published.
+        edge: those of the changes asked for that changed something.
     """
 
     module: nn.Module
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    edge: tuple[str, ...] = ()

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from compress.errors import UsageError
+from compress.settings.edge_names import ALL, parse_edge_changes
 from compress.settings.expect import expect
 
 
@@ -36,7 +38,7 @@ class Network:
     edge_changes: str = "all"
 
     def check(self) -> None:
-        """Refuse numbers that no network can use.
+        """Refuse what no network can use.
 
         Raises:
             UsageError: names the flag, what it takes and what it was given.
@@ -44,3 +46,20 @@ class Network:
         size = self.input_size
         expect("input_size", size, size is None or size >= 1, "1 or more")
         expect("freeze", self.freeze, self.freeze >= 0, "0 or more")
+        self.edge()
+
+    def edge(self) -> tuple[str, ...]:
+        """The changes that are asked for, in their order; none without --for-edge.
+
+        Raises:
+            UsageError: an unknown change, or changes without --for-edge.
+        """
+        names = parse_edge_changes(self.edge_changes)
+        if self.for_edge:
+            return names
+        if self.edge_changes != ALL:
+            raise UsageError(
+                f"--edge-changes {self.edge_changes}: expected it with --for-edge, without which "
+                "no network is changed; give both"
+            )
+        return ()

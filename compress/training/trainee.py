@@ -151,6 +151,7 @@ def build_network(
         weights=network.weights,
         pretrained=network.pretrained,
         replace_head=network.replace_head,
+        edge=network.edge(),
     )
     built = build_model(spec)
     preprocessing = built.preprocessing
@@ -167,8 +168,10 @@ def build_network(
         "replace_head": network.replace_head,
         "source_sha256": source_sha256(reference),
     }
+    if network.for_edge:
+        record["edge"] = list(built.edge)
     module = built.module.to(run.device)
-    return BuiltModel(module, preprocessing, built.notes), record
+    return BuiltModel(module, preprocessing, built.notes, edge=built.edge), record
 
 
 def plan_views(
