@@ -7,8 +7,10 @@ import shutil
 import subprocess
 
 from compress_bench.report import render_comparison_html, render_html
+from compress_bench.report.search_page import render_search_html
 from needs import needs
 from report_sample import build_report, changed, full_report
+from search_sample import repair, search
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -31,11 +33,20 @@ srcdoc="{page}"></iframe><script>onload = () => {{
     const room = text.closest("figure").getBoundingClientRect();
     return word.left < room.left - 0.5 || word.right > room.right + 0.5;
   }}).map(text => text.textContent);
+  const covered = [...page.querySelectorAll("svg")].flatMap(svg => {{
+    const words = [...svg.querySelectorAll("text")].map(
+      text => [text, text.getBoundingClientRect()]);
+    return words.flatMap(([a, one], i) => words.slice(i + 1).filter(([b, other]) =>
+      Math.min(one.right, other.right) - Math.max(one.left, other.left) > 2 &&
+      Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 5
+    ).map(([b]) => `${{a.textContent}} on ${{b.textContent}}`));
+  }});
   document.body.dataset.found = JSON.stringify({{
     width: page.documentElement.scrollWidth,
     moved: cell.getBoundingClientRect().left - left,
     scrolled: table.scrollLeft,
     outside,
+    covered,
   }});
 }};</script></body>"""
 
@@ -94,6 +105,25 @@ def test_a_desktop_needs_no_scrolling_at_all(tmp_path):
     assert found["width"] <= 1280
     assert found["scrolled"] == 0
     assert found["outside"] == []
+
+
+def test_a_search_of_forty_and_a_repair_fit_a_phone_and_a_desktop(tmp_path):
+    report = {**build_report(), "search": search(), "repair": repair()}
+    for fields in report["variants"].values():
+        fields["confusion"] = None  # its slanted names overlap by their boxes, not by their letters
+    page = render_html(report)
+    for width in (375, 1280):
+        found = measured(page, width, tmp_path)
+        assert found["width"] <= width
+        assert found["outside"] == []
+        assert found["covered"] == []
+
+
+def test_a_page_of_a_search_alone_fits_a_phone(tmp_path):
+    found = measured(render_search_html(search(40, 0)), 375, tmp_path)
+    assert found["width"] <= 375
+    assert found["outside"] == []
+    assert found["covered"] == []
 
 
 def test_machines_side_by_side_fit_a_phone(tmp_path):

@@ -17,6 +17,7 @@ from compress_bench.metrics import Goal, load_metric, metric_names
 from compress_bench.profiles import is_played
 from compress_bench.subjects.bundle import Subjects
 from compress_bench.subjects.sessions import spins
+from compress_bench.verdict.goals import write_goals
 
 
 def report_content(
@@ -51,6 +52,7 @@ def report_content(
         "notes": [*found.notes, *noise.explain(evidence, machine["governor"])],
         "variants": {name: _variant(evidence, name) for name in evidence.variants},
         "history": dict(found.history),
+        "repair": None if found.repair is None else dict(found.repair),
         "disagreements": disagreements(evidence),
         "comparison": compare_roles(evidence, "student", "baseline"),
         "int8_comparison": compare_roles(evidence, "student", "student_int8"),
@@ -73,11 +75,8 @@ def recipe_content(settings: Bench, run: Run, bed: Bed, goals: Sequence[Goal]) -
             "sustained": bed.profile.sustained_seconds,
             "time_cap": bed.profile.time_cap_seconds,
         }
-    limits: dict[str, dict[str, dict[str, str]]] = {}
-    for goal in goals:
-        written = limits.setdefault(goal.variant, {}).setdefault(goal.name, {})
-        written |= {goal.bound: goal.written} | ({"vs": goal.vs} if goal.vs else {})
-    sections = {"bench": own, "run": asdict(run) | {"threads": bed.threads}, "goals": limits}
+    run_section = asdict(run) | {"threads": bed.threads}
+    sections = {"bench": own, "run": run_section, "goals": write_goals(goals)}
     return dict(json.loads(json.dumps(sections, default=str)))  # paths and tuples as JSON has them
 
 
@@ -115,11 +114,12 @@ def _common(values: Sequence[int]) -> int | None:
 def _data(images: TestImages | None) -> dict[str, Any]:
     if images is None:
         return {"reference": None, "n": 0, "classes": []}
-    return {
+    found = {
         "reference": images.reference,
         "n": len(images.labels),
         "classes": list(images.classes),
     }
+    return found if images.split == "test" else found | {"split": images.split}
 
 
 def _environment(evidence: Evidence) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from compress_bench.answers import Answers
 from compress_bench.graph.layers import Profiled
 from compress_bench.statistics import Resolution, Round, log_ratios, missing, resolution
 
+SplitName = Literal["validation", "test"]
 COPY = "reference again"  # the A/A copy; no variant's name has a space
 
 
@@ -71,6 +72,7 @@ class TestImages:
         labels: int64 [N].
         classes: names in the order of the labels.
         digest: `images_digest` of pixels that are not here.
+        split: which images of the data they are.
     """
 
     __test__ = False  # pytest: not a test
@@ -81,6 +83,7 @@ class TestImages:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     digest: str = ""
+    split: SplitName = "test"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from compress.progress import SILENT, Progress
 from compress.settings import Bench, Run
 from compress_bench.content import recipe_content, report_content
 from compress_bench.emulation.described import played
-from compress_bench.evidence import Evidence
+from compress_bench.evidence import Evidence, SplitName
 from compress_bench.measure import valgrind
 from compress_bench.measure.bed import Bed, Clock
 from compress_bench.measure.emulated import measure_emulated
@@ -47,6 +47,7 @@ def bench(
     settings: Bench,
     run: Run,
     goals: Mapping[str, Any] | None = None,
+    split: SplitName = "test",
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Measure ONNX files, here or on a board, and judge them.
@@ -56,6 +57,8 @@ def bench(
         settings: what to measure; its goals file goes before `goals`.
         run: data (for files without a bundle), seed, and threads: one if not given.
         goals: a recipe's goals section.
+        split: which images of `run.data` files without a bundle answer; a search chooses by
+            validation.
         progress: where progress is shown.
 
     Returns:
@@ -83,6 +86,7 @@ def bench(
             run=run,
             limits=limits,
             scratch=Path(scratch),
+            split=split,
             progress=progress,
         )
         if old is not None and settings.baseline is not None:

@@ -9,7 +9,6 @@ from compress_bench.metrics import Goal, GoalForm, unmeasured
 from compress_bench.remedies.expectations import less_work
 from compress_bench.statistics import (
     Estimate,
-    Resolution,
     declared,
     geometric,
     missing,
@@ -40,7 +39,8 @@ def estimate(evidence: Evidence, goal: Goal) -> Estimate:
     if not evidence.latency:
         return missing(evidence.untimed)
     found = ratio(evidence.log_ratios(goal.vs or evidence.reference, goal.variant))
-    return _respect(found, evidence.resolution, goal.limit)
+    control = evidence.resolution
+    return widened(found, control.smallest_difference, goal.limit, control.reason)
 
 
 def remedy(goal: Goal, evidence: Evidence) -> str:
@@ -52,13 +52,22 @@ def remedy(goal: Goal, evidence: Evidence) -> str:
     return less_work(goal, evidence, value=seconds, limit=wanted)
 
 
-def _respect(found: Estimate, control: Resolution, limit: float) -> Estimate:
-    """The bounds moved out to what the machine cannot tell, where the limit lies within that."""
+def widened(
+    found: Estimate, smallest_difference: float | None, limit: float, reason: str = ""
+) -> Estimate:
+    """The bounds moved out to what the machine cannot tell, where the limit lies within that.
+
+    Args:
+        found: a ratio of times.
+        smallest_difference: that the machine can tell, a fraction; None if none.
+        limit: of the ratio.
+        reason: why there is no smallest difference.
+    """
     if found.value is None or found.low is None or found.high is None:
         return found
-    if control.smallest_difference is None:
-        return Estimate(found.value, None, None, found.confidence, control.reason)
-    least = 1 + control.smallest_difference
+    if smallest_difference is None:
+        return Estimate(found.value, None, None, found.confidence, reason)
+    least = 1 + smallest_difference
     low, high = min(found.low, found.value / least), max(found.high, found.value * least)
     if not low < limit <= high or found.low < limit <= found.high:
         return found

@@ -12,7 +12,8 @@ from compress_bench.report.comparison import (
 from compress_bench.report.files import load_report, write_comparison, write_report
 from compress_bench.report.markdown_view import render_markdown
 from compress_bench.report.page import render_html
-from compress_bench.report.terminal import render_terminal
+from compress_bench.report.search_page import write_search
+from compress_bench.report.terminal import render_search_terminal, render_terminal
 
 __all__ = [
     "load_report",
@@ -21,7 +22,9 @@ __all__ = [
     "render_comparison_terminal",
     "render_html",
     "render_markdown",
+    "render_search_terminal",
     "render_terminal",
     "write_comparison",
     "write_report",
+    "write_search",
 ]

@@ -119,6 +119,11 @@ def axis_titles(axes: Any, horizontal: str, vertical: str) -> None:
     figure.text(6 / WIDTH, above, vertical, ha="left", **style)
 
 
+def ground() -> dict[str, Any]:
+    """The `bbox` of a text that lines run through, so that none of them strikes it out."""
+    return {"facecolor": paint("surface"), "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+
+
 def shortened(name: str, letters: int) -> str:
     """A name of at most so many letters; the page's table and lists have the whole of it."""
     return name if len(name) <= letters else name[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"

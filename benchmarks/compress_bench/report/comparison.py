@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from compress.errors import UsageError
-from compress_bench.report import appendix, page
+from compress_bench.report import appendix, filling, page
 from compress_bench.report.facts import Report
 from compress_bench.report.machine_figures import machine_figures
 from compress_bench.report.machines import cautions, machine_names, machine_tables
@@ -61,7 +61,7 @@ def render_comparison_html(reports: Sequence[Report]) -> str:
     if len(_some(reports)) == 1:
         return page.render_html(reports[0])
     names = machine_names(reports)
-    return page.fill_template(
+    return filling.fill_template(
         "machines.html.j2",
         {
             "machines": [
@@ -70,7 +70,7 @@ def render_comparison_html(reports: Sequence[Report]) -> str:
             ],
             "tables": machine_tables(reports),
             "facts": [appendix.machine_facts(report) for report in reports],
-            "pictures": page.pictures_of(machine_figures, reports),
+            "pictures": filling.pictures_of(machine_figures, reports),
             "reruns": reruns(reports),
             "cautions": (*_refusals(reports), *cautions(reports)),
             "downloads": page.downloads(reports),

@@ -48,6 +48,11 @@ _EXPECTED: dict[str, tuple[type, ...]] = {
     "verdict.status": (str, type(None)),
     "sweep.recommended": (dict, type(None)),
     "portability": (list, type(None)),
+    "search": (dict, type(None)),
+    "search.candidates": (list, type(None)),
+    "search.teacher": (dict, type(None)),
+    "repair": (dict, type(None)),
+    "repair.steps": (list, type(None)),
 }
 _KINDS = {dict: "fields", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 

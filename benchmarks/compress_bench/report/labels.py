@@ -10,6 +10,7 @@ Box = tuple[float, float, float, float]
 
 _GAP = 7.0  # between a marker and its name
 _STEPS = 9  # up or down, of three quarters of a line each
+_TOUCHING = 1.0  # cost of a place that covers nothing, but for rounding
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,42 @@ def place_beside(
     return places
 
 
-def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterator[Placed]:
+def place_where_free(
+    points: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
+    obstacles: Sequence[Box],
+    frame: Box,
+    steps: int = _STEPS,
+) -> list[Placed | None]:
+    """Put each name near its point where it covers nothing; None where there is no such place.
+
+    Args:
+        points: x, y of each marker; the first ones choose first.
+        sizes: width and height of each name.
+        obstacles: markers, error bars and other texts.
+        frame: what names stay inside of.
+        steps: up or down that a name may be moved.
+
+    Returns:
+        One place or None per point, in their order.
+    """
+    taken = list(obstacles)
+    places: list[Placed | None] = []
+    for point, size in zip(points, sizes, strict=True):
+        boxes = ((place, _box(place, size)) for place in _candidates(point, size, steps))
+        free = (place for place, box in boxes if _cost(box, taken, frame) < _TOUCHING)
+        place = next(free, None)
+        if place is not None:
+            taken.append(_box(place, size))
+        places.append(place)
+    return places
+
+
+def _candidates(
+    point: tuple[float, float], size: tuple[float, float], steps: int = _STEPS
+) -> Iterator[Placed]:
     x, y = point
-    for step in sorted(range(-_STEPS, _STEPS + 1), key=lambda step: (abs(step), -step)):
+    for step in sorted(range(-steps, steps + 1), key=lambda step: (abs(step), -step)):
         shift = step * size[1] * 0.75
         for align, side in (("left", 1), ("right", -1)):
             yield Placed(x + side * _GAP, y + shift, align, step != 0)

@@ -1,9 +1,14 @@
 """The report as GitHub Markdown: for READMEs, pull requests and notes."""
 
 import re
+from collections.abc import Mapping
 
-from compress_bench.report.facts import Report
+from compress_bench.report.facts import Report, dig
 from compress_bench.report.portability import CoreView, core_views
+from compress_bench.report.repair import climbed, repair_table
+from compress_bench.report.search import reading, words
+from compress_bench.report.search.reading import Content
+from compress_bench.report.search.rows import groups
 from compress_bench.report.sentences import all_sentences
 from compress_bench.report.table import Table, build_table
 from compress_bench.report.verdict import MARKS, goals, status, verdict
@@ -18,7 +23,32 @@ def render_markdown(report: Report) -> str:
     blocks += [_core(view) for view in core_views(report)]
     blocks.append(_verdict(report))
     blocks += [escape(sentence) for sentence in all_sentences(report)]
+    found, repaired = dig(report, "search"), climbed(report)
+    blocks += search_markdown(found) if isinstance(found, Mapping) else []
+    blocks += (
+        [] if repaired is None else ["**Repair of int8**", table_markdown(repair_table(repaired))]
+    )
     return "\n\n".join(blocks) + "\n"
+
+
+def search_markdown(content: Content) -> list[str]:
+    """A search's outcome, its candidates, and the recipe to copy; who is folded is only named."""
+    first, *more = words.said(content)
+    blocks = ["  \n".join((f"**Search** {escape(first)}", *map(escape, more)))]
+    for group in groups(content):
+        title = f"**{escape(group.title)}**"
+        names = ", ".join(escape(row.name) for row in group.table.rows)
+        blocks += [f"{title}: {names}"] if group.folded else [title, table_markdown(group.table)]
+    found = reading.best(content)
+    if found is not None and found.recipe:
+        fence = "`" * max(3, 1 + _longest_fence(found.recipe))
+        blocks.append(f"Recipe of {escape(words.named(found))}:")
+        blocks.append(f"{fence}yaml\n{found.recipe.rstrip()}\n{fence}")
+    return blocks
+
+
+def _longest_fence(text: str) -> int:
+    return max((len(found) for found in re.findall("`+", text)), default=0)
 
 
 def _core(view: CoreView) -> str:

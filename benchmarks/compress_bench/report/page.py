@@ -1,57 +1,34 @@
-"""The report as one HTML page: no script, nothing loaded, readable without a network.
+"""The report as one HTML page: no script, nothing loaded, readable without a network."""
 
-Whatever comes from the report passes through Jinja2's escaping; the only markup let through
-unescaped is our own stylesheet and the SVG that `canvas` wrote.
-"""
-
-import base64
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from importlib import resources
-from typing import Any, TypeVar
+from typing import Any
 
-from compress.errors import MissingExtraError
 from compress_bench.report import appendix, facts
-from compress_bench.report.canvas import Drawing, drawing_style, to_svg
 from compress_bench.report.confusions import confusion_of, worst_pairs
 from compress_bench.report.details import details
 from compress_bench.report.facts import Report
 from compress_bench.report.figures import figures_for
+from compress_bench.report.filling import (
+    Picture,
+    Tile,
+    data_uri,
+    day,
+    fill_template,
+    pictures_of,
+)
 from compress_bench.report.findings import earlier, findings
 from compress_bench.report.format import Estimate, percent, points, ratio, size
 from compress_bench.report.gallery import gallery
 from compress_bench.report.module_tables import module_tables, sweep_table, unprofiled
 from compress_bench.report.portability import core_views
+from compress_bench.report.repair import climbed, repair_sentence, repair_table
+from compress_bench.report.repair_figures import draw_ladder
+from compress_bench.report.search.section import SearchSection, search_section
 from compress_bench.report.sentences import distillation, headline, int8_worth, notes
 from compress_bench.report.settings_found import recommended
-from compress_bench.report.table import build_table
-from compress_bench.report.verdict import MARKS, SYMBOLS, goals, status, verdict
-
-T = TypeVar("T")
-_BREAKS = r"(?<=[_./-])(?=\w)|(?<=\w)(?=@)"  # where a long name may go on in the next line
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure as the template wants it; `svg` is markup, the rest is text."""
-
-    name: str
-    title: str
-    caption: str
-    label: str
-    svg: str
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A key figure: a large number, what it is, and its interval or source."""
-
-    number: str
-    what: str
-    detail: str
+from compress_bench.report.table import Table, build_table
+from compress_bench.report.verdict import goals, status, verdict
 
 
 def render_html(report: Report) -> str:
@@ -61,12 +38,17 @@ def render_html(report: Report) -> str:
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
     confusion = confusion_of(report)
-    found = (distillation(report), int8_worth(report), *findings(report))
+    found = (
+        distillation(report),
+        int8_worth(report),
+        "" if climbed(report) else repair_sentence(report),
+        *findings(report),
+    )
     return fill_template(
         "report.html.j2",
         {
             "title": page_title(report),
-            "created": _day(report),
+            "created": day(report),
             "status": status(report),
             "verdict": verdict(report),
             "headline": headline(report),
@@ -84,6 +66,8 @@ def render_html(report: Report) -> str:
             "earlier_goals": [goal for goal in goals(report) if goal.against_earlier],
             "findings": [s.partition(": ") for s in found if s],
             "notes": notes(report),
+            "search": search_of(report),
+            "repair": repair_of(report),
             "pictures": draw_pictures(report),
             "pairs": worst_pairs(confusion, 8) if confusion else [],
             "cards": gallery(report),
@@ -98,34 +82,6 @@ def render_html(report: Report) -> str:
     )
 
 
-def fill_template(name: str, context: Mapping[str, Any]) -> str:
-    """A template of this package, filled; everything in `context` is escaped."""
-    try:
-        import jinja2
-        from markupsafe import Markup
-    except ImportError:
-        raise MissingExtraError("jinja2", "report") from None
-    folder = resources.files("compress_bench.report") / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda file: (folder / file).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["minus"] = _typographic_minus
-    environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(_BREAKS, name))
-    environment.filters["ours"] = Markup  # for markup that this package wrote
-    style = (folder / "style.css").read_text(encoding="utf-8")
-    signs = {"marks": MARKS, "symbols": SYMBOLS, "style": style}
-    return environment.get_template(name).render(**signs, **context)
-
-
-def _typographic_minus(text: str) -> str:
-    """A true minus sign in front of numbers."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", str(text))
-
-
 def draw_pictures(report: Report) -> list[Picture]:
     """Every figure that the report has the numbers for."""
     return pictures_of(
@@ -134,15 +90,28 @@ def draw_pictures(report: Report) -> list[Picture]:
     )
 
 
-def pictures_of(draw: Callable[[T], Mapping[str, Drawing]], found: T) -> list[Picture]:
-    """What `draw` makes of `found`, as the template wants it; ids come from the names."""
-    with drawing_style():
-        return [
-            Picture(
-                name, drawing.title, drawing.caption, drawing.label, to_svg(drawing.figure, name)
-            )
-            for name, drawing in draw(found).items()
-        ]
+def search_of(report: Report) -> SearchSection | None:
+    """The search that the student came from; None where there was none."""
+    found = facts.dig(report, "search")
+    return search_section(found) if isinstance(found, Mapping) else None
+
+
+@dataclass(frozen=True)
+class RepairSection:
+    """The ladder as the template places it."""
+
+    said: tuple[str, ...]
+    table: Table
+    pictures: list[Picture]
+
+
+def repair_of(report: Report) -> RepairSection | None:
+    """How int8 was repaired; None where plain int8 was all that was tried."""
+    found = climbed(report)
+    if found is None:
+        return None
+    pictures = pictures_of(draw_ladder, found)
+    return RepairSection((repair_sentence(report),), repair_table(found), pictures)
 
 
 def page_title(report: Report) -> str:
@@ -153,16 +122,6 @@ def page_title(report: Report) -> str:
     names = list(dict.fromkeys(names)) or ["Measurement"]
     data = facts.dig(report, "data", "reference")
     return " \N{RIGHTWARDS ARROW} ".join(names) + (f" on {data}" if data else "")
-
-
-def _day(report: Report) -> str:
-    """The date in words, or as it stands where it cannot be read."""
-    created = str(facts.dig(report, "created_utc") or "")
-    try:
-        moment = datetime.fromisoformat(created)
-    except ValueError:
-        return created
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
 def tiles(report: Report) -> list[Tile]:
@@ -242,12 +201,6 @@ def _work_tile(report: Report, name: str, reference: str) -> Tile | None:
 
 def _bracketed(bounds: str) -> str:
     return f"({bounds})" if bounds else ""
-
-
-def data_uri(report: Report) -> str:
-    """The report itself as a link's address; base64 holds no character that HTML knows."""
-    content = json.dumps(report, indent=1).encode()
-    return f"data:application/json;base64,{base64.b64encode(content).decode()}"
 
 
 def downloads(reports: Sequence[Report]) -> list[tuple[str, str]]:

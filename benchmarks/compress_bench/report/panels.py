@@ -8,7 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from compress_bench.report.canvas import FONT, WIDTH, abridged, new_axes, new_figure, paint
+from compress_bench.report.canvas import (
+    FONT,
+    WIDTH,
+    abridged,
+    ground,
+    new_axes,
+    new_figure,
+    paint,
+)
 from compress_bench.report.format import Estimate
 from compress_bench.report.legend import Entry, draw_legend, legend_height, units_of
 from compress_bench.report.ticks import inner_ticks, round_ticks
@@ -122,7 +130,8 @@ def _draw_panel(axes: Any, panel: Panel, layout: Layout) -> None:
     y = 0.0
     for line in panel.lines:
         letters = _LETTERS - len(line.note)
-        axes.text(0, y + 9, abridged(line.name, letters), va="center", transform=across, **_ink())
+        style = _ink() | ({} if layout.limit is None else {"bbox": ground()})
+        axes.text(0, y + 9, abridged(line.name, letters), va="center", transform=across, **style)
         muted = {"color": paint("muted"), "fontsize": FONT, "transform": across}
         axes.text(1, y + 9, line.note, va="center", ha="right", **muted)
         for mark in line.marks:

@@ -65,7 +65,7 @@ def draw_scatter(
     points = _apart(axes, points)
     _draw_front(axes, points, [point.name for point in front])
     for point in points:
-        _draw_point(axes, point)
+        draw_point(axes, point)
     _draw_names(axes, points)
     axis_titles(axes, title, "Test accuracy")
     return figure
@@ -119,14 +119,15 @@ def _draw_front(axes: Any, points: list[Point], names: list[str]) -> None:
     axes.plot(costs, accuracies, linewidth=1.4, **style)
 
 
-def _draw_point(axes: Any, point: Point) -> None:
+def draw_point(axes: Any, point: Point, size: float = 8) -> None:
+    """The marker of `size` units, and both intervals."""
     color = paint(point.series.paint)
     (left, right), (low, high) = bounds(point.cost), bounds(point.accuracy)
     across, along = [point.cost.value] * 2, [point.accuracy.value] * 2
     axes.plot(across, [low, high], color=color, linewidth=1.6, solid_capstyle="round")
     axes.plot([left, right], along, color=color, linewidth=1.6, solid_capstyle="round")
     edge = paint("surface") if point.series.filled else color
-    style: Mapping[str, Any] = {"markersize": 8, "markeredgecolor": edge, "zorder": 3}
+    style: Mapping[str, Any] = {"markersize": size, "markeredgecolor": edge, "zorder": 3}
     face = paint(point.series.face)
     axes.plot(across[:1], along[:1], point.series.marker, markerfacecolor=face, **style)
 
@@ -137,7 +138,7 @@ def _draw_names(axes: Any, points: list[Point]) -> None:
         axes.text(0, 0, shortened(p.name, 22), fontsize=FONT, color=paint("ink")) for p in points
     ]
     sizes = [(box.width, box.height + 1) for box in (text.get_window_extent() for text in texts)]
-    obstacles: list[Box] = [box for point in points for box in _obstacles(axes, point)]
+    obstacles: list[Box] = [box for point in points for box in obstacles_of(axes, point)]
     frame = axes.get_window_extent().extents
     to_units = axes.transData.transform
     anchors = [tuple(to_units((p.cost.value, p.accuracy.value))) for p in points]
@@ -152,7 +153,7 @@ def _draw_names(axes: Any, points: list[Point]) -> None:
             axes.plot(ends[:, 0], ends[:, 1], color=color, linewidth=0.8, zorder=1)
 
 
-def _obstacles(axes: Any, point: Point) -> list[Box]:
+def obstacles_of(axes: Any, point: Point) -> list[Box]:
     """The marker and the two bars, with a little air, in units of the figure."""
     (left, right), (low, high) = bounds(point.cost), bounds(point.accuracy)
     x, y = axes.transData.transform((point.cost.value, point.accuracy.value))

@@ -12,6 +12,7 @@ from compress_bench.report import facts
 from compress_bench.report.facts import Report, dig
 from compress_bench.report.findings import earlier, findings
 from compress_bench.report.format import TIMES, TO, Estimate, Scaled, points, ratio
+from compress_bench.report.repair import repair_sentence
 from compress_bench.statistics import INTERVAL_PROCESSES
 
 # Points of accuracy up to which int8 counts as cheap: the default of export's --max-drop.
@@ -162,7 +163,7 @@ def _paired_speedup(report: Report, slow: str, fast: str) -> Estimate | None:
 
 def all_sentences(report: Report) -> tuple[str, ...]:
     """What the numbers say, in reading order."""
-    found = (headline(report), distillation(report), int8_worth(report))
+    found = (headline(report), distillation(report), int8_worth(report), repair_sentence(report))
     said = (sentence for sentence in found if sentence)
     return (*said, *findings(report), *earlier(report), *notes(report))
 

@@ -5,7 +5,7 @@ it whole; a pipe gets one line per variant and no decoration.
 """
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
@@ -13,8 +13,11 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from compress_bench.report.facts import Report
+from compress_bench.report.facts import Report, dig
 from compress_bench.report.portability import CoreView, core_views
+from compress_bench.report.search import words
+from compress_bench.report.search.reading import Content
+from compress_bench.report.search.rows import terminal_table
 from compress_bench.report.sentences import all_sentences
 from compress_bench.report.table import Row, Table, build_table
 from compress_bench.report.verdict import MARKS, Goal, goals, status, verdict
@@ -45,6 +48,27 @@ def render_terminal(report: Report, console: Console) -> None:
             _say(console, Text())
         for sentence in sentences:
             _say(console, Text(sentence))
+        found = dig(report, "search")
+        if isinstance(found, Mapping):
+            _say(console, Text())
+            _print_search(found, console)
+
+
+def render_search_terminal(content: Content, console: Console) -> None:
+    """Print a search to `console`: what came of it, and the candidates that there is room for."""
+    with encodable(console):
+        _print_search(content, console)
+
+
+def _print_search(content: Content, console: Console) -> None:
+    for sentence in words.said(content):
+        _say(console, Text(sentence))
+    table, more = terminal_table(content)
+    if table.rows:
+        _say(console, Text())
+        print_table(table, console)
+    if more:
+        _say(console, Text(more, style="dim"))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from compress.preprocess import UINT8_INPUT, Preprocessing
 from compress.progress import Progress
 from compress.settings import Run
 from compress_bench.answers import output_kind, why_no_answers
-from compress_bench.evidence import TestImages, Variant
+from compress_bench.evidence import SplitName, TestImages, Variant
 from compress_bench.graph.onnx_wire import external_files
 from compress_bench.graph.weights import count_parameters
 from compress_bench.metadata import CLASSES, DATA, NETWORK, PARAMETERS, PRECISION, PREPROCESSING
@@ -26,7 +26,7 @@ from compress_bench.subjects.bundle import (
     read_preprocessing,
     takes_channels_last,
 )
-from compress_bench.subjects.evaluation_set import choose_test_images, read_pixels, reading_size
+from compress_bench.subjects.evaluation_set import choose_images, read_pixels, reading_size
 from compress_bench.subjects.feeds import Shape, fits
 
 
@@ -150,9 +150,14 @@ def open_data(run: Run, progress: Progress) -> Dataset:
 
 
 def images_from_data(
-    run: Run, variants: Sequence[Variant], described: Described, folder: Path, progress: Progress
+    run: Run,
+    variants: Sequence[Variant],
+    described: Described,
+    folder: Path,
+    progress: Progress,
+    split: SplitName = "test",
 ) -> tuple[TestImages, tuple[str, ...]]:
-    """The test split of `--data`, class-balanced and capped, as an .npz for the runner.
+    """A split of `--data`, class-balanced and capped, as an .npz for the runner.
 
     Args:
         run: with `data` set.
@@ -160,28 +165,31 @@ def images_from_data(
         described: what onnxruntime says of each file.
         folder: where the .npz goes.
         progress: where decoding is shown.
+        split: which.
 
     Returns:
         The images, and notes on what was left out.
 
     Raises:
-        DataError: the data cannot be opened or has no test images.
+        DataError: the data cannot be opened or has no such images.
     """
     dataset = open_data(run, progress)
-    if len(dataset.test) == 0:
-        raise DataError(f"{run.data}: expected test images, found none; give another --data")
+    answering = dataset.test if split == "test" else dataset.validation
+    if len(answering) == 0:
+        raise DataError(f"{run.data}: expected {split} images, found none; give another --data")
     specs = [v.preprocessing for v in variants if v.preprocessing is not None]
     size = reading_size(dataset, specs)
-    chosen = choose_test_images(dataset, size, run.seed)
-    images, labels = read_pixels(dataset.test, chosen, size), dataset.test.labels[chosen]
+    chosen = choose_images(dataset, answering, size, run.seed)
+    images, labels = read_pixels(answering, chosen, size), answering.labels[chosen]
     path = folder / "evaluation.npz"
     write_with(path, lambda temporary: np.savez(temporary, images=images, labels=labels))
     notes = [*dataset.notes, *_assumptions(variants, described, dataset)]
-    if len(chosen) < len(dataset.test):
+    if len(chosen) < len(answering):
         notes.append(
-            f"accuracy is of {len(chosen)} of {len(dataset.test)} test images, class-balanced"
+            f"accuracy is of {len(chosen)} of {len(answering)} {split} images, class-balanced"
         )
-    return TestImages(dataset.name, path, images, labels, dataset.classes), tuple(notes)
+    found = TestImages(dataset.name, path, images, labels, dataset.classes, split=split)
+    return found, tuple(notes)
 
 
 def _assumptions(variants: Sequence[Variant], described: Described, dataset: Dataset) -> list[str]:

@@ -34,6 +34,7 @@ class Subjects:
         reference: name of the one that the others are compared with.
         images: None where no images were given.
         history: training curves for the report.
+        repair: how export repaired int8, as bundle.json holds it; None where it did not.
         swept: what a sweep kept in the bundle: its machine, rows, recommended settings.
         notes: sentences for the user.
     """
@@ -42,6 +43,7 @@ class Subjects:
     reference: str
     images: TestImages | None
     history: Mapping[str, Any] = field(default_factory=dict)
+    repair: Mapping[str, Any] | None = None
     swept: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -125,9 +127,18 @@ def open_bundle(folder: Path, described: Described, wanted_reference: str | None
         reference=choose_reference(wanted_reference, default, [v.name for v in variants]),
         images=images,
         history=bundle.get("history", {}),
+        repair=_repair(bundle),
         swept=bundle.get("sweep", {}),
         notes=_advice(bundle),
     )
+
+
+def _repair(bundle: dict[str, Any]) -> dict[str, Any] | None:
+    """The ladder of export, where int8 was quantised with one."""
+    found: Any = bundle
+    for key in ("checks", "int8", "repair"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _advice(bundle: dict[str, Any]) -> tuple[str, ...]:

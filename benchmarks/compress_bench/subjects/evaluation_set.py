@@ -42,8 +42,15 @@ def _image_bytes(dataset: Dataset, size: tuple[int, int]) -> int:
 
 def choose_test_images(dataset: Dataset, size: tuple[int, int], seed: int) -> NDArray[np.int64]:
     """All test images, or as many as fit at `size`, class-balanced; int64 indices."""
+    return choose_images(dataset, dataset.test, size, seed)
+
+
+def choose_images(
+    dataset: Dataset, split: Split, size: tuple[int, int], seed: int
+) -> NDArray[np.int64]:
+    """The same of any of the data's splits."""
     most = max(1, EVALUATION_BYTES // _image_bytes(dataset, size))
-    return balanced_indices(dataset.test.labels, most, seed)
+    return balanced_indices(split.labels, most, seed)
 
 
 def balanced_indices(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

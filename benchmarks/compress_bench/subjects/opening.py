@@ -4,15 +4,16 @@ Files are opened and described on the target, held against flags and goals, and 
 that know what runs them, on how many threads, and what they are fed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from compress.errors import UsageError
 from compress.progress import Progress
 from compress.settings import Bench, Run
-from compress_bench.evidence import Variant
+from compress_bench.evidence import SplitName, TestImages, Variant
 from compress_bench.machine import describe_machine, refuse_emulation
 from compress_bench.measure.files import inspect
 from compress_bench.metrics import Goal, load_metric
@@ -41,6 +42,7 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
     limits: Sequence[Goal],
     scratch: Path,
     progress: Progress,
+    split: SplitName = "test",
 ) -> tuple[bundle.Subjects, dict[str, Any]]:
     """What is measured, and the machine that it is measured on.
 
@@ -52,6 +54,7 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
         limits: goals, which must be ones that can be measured.
         scratch: where test images go.
         progress: where decoding is shown.
+        split: which images of `--data` those are.
 
     Raises:
         UsageError: a flag or a goal that cannot be.
@@ -90,7 +93,8 @@ def open_subjects(  # noqa: PLR0913 - what bench was given, and where it measure
     check_goals(limits, names, found.reference, has_images=has_images)
     _check_answers(limits, expanded, found.reference)
     found = replace(found, variants=variants, notes=(*found.notes, *notes))
-    found = _with_images(found, described, run, scratch, progress)
+    ask = partial(images_from_data, folder=scratch, progress=progress, split=split)
+    found = _with_images(found, described, run, ask, progress)
     return replace(found, variants=expanded), machine
 
 
@@ -138,10 +142,10 @@ def _with_images(
     found: bundle.Subjects,
     described: Mapping[str, Mapping[str, Any]],
     run: Run,
-    scratch: Path,
+    ask: Callable[..., tuple[TestImages, tuple[str, ...]]],
     progress: Progress,
 ) -> bundle.Subjects:
-    """The same with test images, from the bundle or from --data, and notes on them."""
+    """The same with images, from the bundle or from --data, and notes on them."""
     if run.data is None:
         return found
     if found.images is not None:
@@ -154,7 +158,7 @@ def _with_images(
     if not answering:
         open_data(run, progress)  # a --data that cannot be is refused all the same
         return replace(found, notes=(*found.notes, *notes))
-    images, said = images_from_data(run, answering, described, scratch, progress)
+    images, said = ask(run, answering, described)
     for variant in answering:
         bundle.check_fit(variant, described[variant.name], images.classes, images.reference)
     return replace(found, images=images, notes=(*found.notes, *notes, *said))

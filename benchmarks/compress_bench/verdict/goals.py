@@ -50,6 +50,15 @@ def parse_goals(mapping: Mapping[str, Any], source: str) -> tuple[Goal, ...]:
     return tuple(goals)
 
 
+def write_goals(goals: Iterable[Goal]) -> dict[str, dict[str, dict[str, str]]]:
+    """The mapping that `parse_goals` reads: a recipe's section goals."""
+    limits: dict[str, dict[str, dict[str, str]]] = {}
+    for goal in goals:
+        written = limits.setdefault(goal.variant, {}).setdefault(goal.name, {})
+        written |= {goal.bound: goal.written} | ({"vs": goal.vs} if goal.vs else {})
+    return limits
+
+
 def _table(content: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise UsageError(f'{where}: expected a table such as {{ max = "5 ms" }}, found {content!r}')

@@ -9,8 +9,8 @@ from compress.distill.tuning.figures import draw_all
 from compress.distill.tuning.outcome import TUNING, Outcome, Taught
 from compress.distill.tuning.table import trials_table
 from compress_bench.report.canvas import drawing_style, to_svg
+from compress_bench.report.filling import Picture, Tile, data_uri, fill_template
 from compress_bench.report.format import Estimate, percent, points
-from compress_bench.report.page import Picture, Tile, data_uri, fill_template
 
 _UNKNOWN = "not known"
 _APART = ("trial", "teacher", "end")  # columns of the table that the template lays out itself
