@@ -13,13 +13,10 @@ from compress.settings import (
     Augmenting,
     Bench,
     Export,
-    Keeping,
     Network,
     Run,
-    Teachers,
     Teaching,
     Training,
-    Tuning,
 )
 from compress.stage import RECIPE, dump
 
@@ -50,10 +47,14 @@ def run_chain(
     if "logits" in recipe:
         progress.say(f"{source}: section logits is for compress logits; distill keeps its own")
     if "train" in recipe:
+        progress.say("1 of 4: train the teacher")
         chain.train()
     if "distill" in recipe:
+        progress.say("2 of 4: distil the student")
         chain.distill()
+    progress.say("3 of 4: export to ONNX")
     chain.export()
+    progress.say("4 of 4: measure")
     return chain.bench()
 
 
@@ -113,10 +114,10 @@ class Chain:
     def train(self) -> None:
         """The teacher, into teacher/."""
         with needs("train"):
+            from compress.edge_effects import effects_shown
             from compress.training.recipe import Wish, train
 
         section = section_of(self.recipe, "train")
-        self.progress.say("1 of 4: train the teacher")
         wish = Wish(
             model=self._needed(section, "train", "model"),
             network=self._settings("train", Network),
@@ -124,15 +125,18 @@ class Chain:
             augmenting=self._settings("train", Augmenting),
             run=self._run("train", TEACHER),
         )
-        train(wish, self.progress)
+        with effects_shown(wish.model, wish.network, wish.run, self.progress):
+            train(wish, self.progress)
 
     def distill(self) -> None:
         """The student, into student/; its teacher is teacher/ unless the recipe names another."""
         with needs("train"):
             from compress.distill.recipe import distill
+            from compress.edge_effects import effects_shown
 
-        self.progress.say("2 of 4: distil the student")
-        distill(self._lesson(), self.progress)
+        wish = self._lesson()
+        with effects_shown(wish.student, wish.network, wish.run, self.progress):
+            distill(wish, self.progress)
 
     def _check_distill(self) -> None:
         """Refuse what the second stage would refuse, before the first has cost any time."""
@@ -144,27 +148,14 @@ class Chain:
     def _lesson(self) -> "Wish":
         """What the recipe asks distill for; its teacher is teacher/ unless it names another."""
         with needs("train"):
-            from compress.distill.wish import Wish
+            from compress.distill.asked import wish_of
 
-        section = section_of(self.recipe, "distill")
-        teachers: Teachers = self._settings("distill", Teachers)
-        if not teachers.teacher:
-            if "train" not in self.recipe:
-                raise UsageError(
-                    f"{self.source}: distill.teacher: expected a teacher, or a section train that "
-                    "makes one, found neither"
-                )
-            teachers = replace(teachers, teacher=(str(self.out / TEACHER),))
-        return Wish(
-            student=self._needed(section, "distill", "student"),
-            teachers=teachers,
-            teaching=self._settings("distill", Teaching),
-            keeping=self._settings("distill", Keeping),
-            network=self._settings("distill", Network),
-            training=self._settings("distill", Training),
-            augmenting=self._settings("distill", Augmenting),
-            run=self._run("distill", STUDENT),
-            tuning=self._settings("distill", Tuning),
+        return wish_of(
+            self.recipe,
+            self.source,
+            teacher=self.out / TEACHER,
+            out=self.out / STUDENT,
+            force=self.force,
         )
 
     def export(self) -> None:
@@ -172,7 +163,6 @@ class Chain:
         with needs("export"):
             from compress_export.recipe import export
 
-        self.progress.say("3 of 4: export to ONNX")
         export(
             self._subject(),
             settings=self._settings("export", Export),
@@ -195,7 +185,6 @@ class Chain:
         """The report, beside the folders of the stages."""
         from compress_bench.recipe import bench
 
-        self.progress.say("4 of 4: measure")
         settings = self._settings("bench", Bench)
         return bench(
             [self.out / BUNDLE],

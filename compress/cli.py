@@ -15,14 +15,17 @@ from cyclopts import App
 
 from compress.commands.chain import init, run
 from compress.commands.deploying import bench, doctor, export, pack, predict, report
+from compress.commands.searching import suggest
 from compress.commands.training import distill, logits, train
 from compress.explain import explain
+
+_WHOLE = ("run", "suggest")  # commands that read the whole recipe themselves
 
 
 def _from_recipe(app: App, commands: tuple[str, ...], arguments: Any) -> None:
     """Fill what the flags left open from the command's section of --recipe."""
     given = [a.tokens[0].value for a in arguments if "--recipe" in a.names and a.tokens]
-    if given and commands and commands[-1] != "run":  # run reads the whole recipe itself
+    if given and commands and commands[-1] not in _WHOLE:
         from cyclopts.config import Dict
 
         from compress.recipes import load_recipe, section_of
@@ -48,7 +51,8 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (run, init, train, logits, distill, export, bench, pack, predict, report, doctor):
+_MAKING = (run, init, train, logits, distill, export)
+for command in (*_MAKING, bench, pack, predict, report, doctor, suggest):
     app.command(command)
 
 

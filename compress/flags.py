@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from compress.errors import UsageError
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +54,44 @@ class Overrides:
         """The flags that were given, as keys of a recipe's `run` section."""
         values = {key: value for key, value in asdict(self).items() if key not in ("out", "force")}
         return {key: value for key, value in values.items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Goals:
+    """Flags of `compress run` about what is to be reached.
+
+    Attributes:
+        goals: TOML file with limits per variant, in place of the recipe's.
+        search: Look for the student that meets the goals, in place of the recipe's student.
+        students: Families that a search looks at: zoo names, torchvision:NAME, timm:NAME or
+            file.py:factory [the zoo's].
+        widths: Width multipliers of families that have one [0.25 0.5 1 2].
+        search_students: Candidates that a search trains at most, of those that may meet the goals
+            [8].
+        search_epochs: Student epochs that all candidates may take together [4 times distill's].
+    """
+
+    goals: Path | None = None
+    search: Annotated[bool, Parameter(negative="")] = False
+    students: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = (
+        None
+    )
+    widths: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative="")] = (
+        None
+    )
+    search_students: int | None = None
+    search_epochs: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The flags of a search that were given, as keys of a recipe's `search` section.
+
+        Raises:
+            UsageError: one was given without --search.
+        """
+        values = {k: v for k, v in asdict(self).items() if k not in ("goals", "search")}
+        found = {key: value for key, value in values.items() if value is not None}
+        if found and not self.search:
+            flag = next(iter(found)).replace("_", "-")
+            raise UsageError(f"--{flag}: expected --search as well, found none; give it too")
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}

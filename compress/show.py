@@ -42,6 +42,7 @@ def write_json_line(content: dict[str, Any]) -> None:
 def show_checkpoint(out: Path, output: Output) -> None:
     """A trained network: its size, its accuracy with interval, and what the teacher gave."""
     from compress.artifacts import MANIFEST, read_json
+    from compress.show_edge import read_effects, sentences
 
     manifest = read_json(out / MANIFEST, kind="checkpoint")
     lines = [f"{out}: {manifest['model']['reference']}, {manifest['parameters']:,} parameters"]
@@ -55,6 +56,10 @@ def show_checkpoint(out: Path, output: Output) -> None:
         lines.append(f"  {manifest['comparison']['sentence']}")
     content = {"checkpoint": str(out), "metrics": manifest["metrics"]}
     content |= {"comparison": manifest.get("comparison")}
+    effects = read_effects(out)
+    if effects:
+        content["edge"] = effects
+        lines += [f"  {sentence}" for sentence in sentences(effects)]
     if manifest.get("tuning"):
         content |= {"tuning": show_search(out, output)}
     show(output, content, "\n".join(lines))
