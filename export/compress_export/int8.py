@@ -41,12 +41,8 @@ def export_int8(case: Case, teacher: Result | None) -> Result:
         ExportError: calibration images that give no finite ranges, or a fault of ours.
     """
     work, source, float32 = case.work, case.source, case.float32
-    core = copy.deepcopy(float32.core)
-    rewrites = apply_rewrites(core, BEFORE_INT8)
-    with work.progress.timed("int8: rounding the weights"):
-        weights = safe_weights(core)
-    found = find_network_ranges(work, source, core, float32, weights)
-    climbed = climb(case, Attempt(core=core, weights=weights, found=found))
+    first, rewrites = plain_attempt(case)
+    climbed = climb(case, first)
     best = climbed.best
     quantized, logits, found = best.graph, best.logits, best.attempt.found
     audit = audit_bias(quantized, best.attempt.core)
@@ -76,6 +72,20 @@ def export_int8(case: Case, teacher: Result | None) -> Result:
     proof |= {"repair": climbed.record(case)}
     checks = proof | {"rewrites": rewrites, "ends": ends}
     return Result(variant=variant, core=quantized, logits=logits, checks=checks)
+
+
+def plain_attempt(case: Case) -> tuple[Attempt, dict[str, int]]:
+    """Plain int8: the graph made ready, its weights rounded, its ranges found.
+
+    Returns:
+        The attempt, and the number of places that each rewrite changed.
+    """
+    core = copy.deepcopy(case.float32.core)
+    rewrites = apply_rewrites(core, BEFORE_INT8)
+    with case.work.progress.timed("int8: rounding the weights"):
+        weights = safe_weights(core)
+    found = find_network_ranges(case.work, case.source, core, case.float32, weights)
+    return Attempt(core=core, weights=weights, found=found), rewrites
 
 
 def _measure(work: Work, source: Source) -> dict[str, Any]:
