@@ -32,7 +32,7 @@ FAMILY = "tiny"
 
 
 @dataclass(frozen=True)
-class Tested:
+class Rights:
     """One seed's files on every test image: 1 where an answer is right, [images] each."""
 
     float32: NDArray[np.float64]
@@ -53,7 +53,7 @@ def test_what_the_teacher_adds(kept, capsys):
         tested = [answers(run_folder(checkpoint, k), kept / f"qat/seed-{k}") for k in range(SEEDS)]
         rights = {
             name: np.stack([getattr(one, name) for one in tested])
-            for name in Tested.__dataclass_fields__
+            for name in Rights.__dataclass_fields__
         }
         print("\n" + "\n".join(table(rights)))
         added = paired_difference(rights["teacher"], rights["labels"])
@@ -63,7 +63,7 @@ def test_what_the_teacher_adds(kept, capsys):
         assert rights[name].mean() > rights["plain"].mean() - 0.003
 
 
-def answers(checkpoint: Path, out: Path) -> Tested:
+def answers(checkpoint: Path, out: Path) -> Rights:
     """Train one seed's int8 network in both ways, whatever plain int8 loses."""
     case = case_of(checkpoint, out)
     found = case.look(plain_attempt(case)[0])
@@ -83,7 +83,7 @@ def answers(checkpoint: Path, out: Path) -> Tested:
         logits = case.work.logits(role, graph, view, role)
         return (logits.argmax(axis=1) == labels).astype(np.float64)
 
-    return Tested(
+    return Rights(
         float32=right(STUDENT, case.float32.core),
         **{name: right(STUDENT_INT8, graph) for name, graph in graphs.items()},
     )
