@@ -3,8 +3,8 @@
 `pytest -s benchmarks/suite/test_quantization_accuracy.py --out trained/`: three families on all
 60,000 images of Fashion-MNIST, three seeds each, by the command line; all 10,000 test images on the
 ONNX files. `-k by_method` compares the ways to find ranges, `-k repair` has what is left of the
-drop after a repair to `--max-drop 0.1` and to 0, on validation. Given again with the same --out it trains and exports
-nothing anew.
+drop after a repair to `--max-drop 0.1` and to 0, on validation. Given again with the same --out it
+trains and exports nothing anew.
 """
 
 import pytest
