@@ -18,6 +18,7 @@ from compress.settings import (
     Teaching,
     Training,
 )
+from compress.settings.batches import check_batches
 from compress.stage import RECIPE, dump
 
 if TYPE_CHECKING:
@@ -86,12 +87,7 @@ class Chain:
             self._check_distill()
         check_settings(written)
         measured = self._settings("bench", Bench)
-        timed = measured.batch_size
-        if written.batch_size not in (None, timed):
-            raise UsageError(
-                f"{self.source}: bench.batch_size: expected {written.batch_size}, at which export "
-                f"fixes the batch, found {timed}"
-            )
+        check_batches(written, measured, self.source)
         variants = self._variants(teaching, written)
         choose_profile(measured)
         if measured.baseline is not None:

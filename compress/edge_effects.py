@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compress.artifacts import header, write_json
+from compress.artifacts import MANIFEST, header, write_json
 from compress.data.open import open_dataset
 from compress.errors import ExportError, MissingExtraError
 from compress.extras import needs
@@ -22,6 +22,7 @@ from compress.progress import Progress
 from compress.settings import Export, Network, Run
 from compress.settings.edge_names import ALL
 from compress.show_edge import EDGE, Effect, sentences, table
+from compress.stage import RECIPE, is_ours
 
 if TYPE_CHECKING:
     from compress.models.spec import BuiltModel
@@ -80,7 +81,7 @@ def show_effects(
     """
     if not network.for_edge or not is_first():
         return ()
-    if run.out is not None and (run.out / EDGE).is_file() and not run.force:
+    if run.out is not None and not _is_begun_here(run.out, force=run.force):
         return ()
     try:
         with needs("export"):
@@ -93,6 +94,13 @@ def show_effects(
     content = [asdict(version) for version in versions]
     progress.say_all((*table(content), *sentences(content)))
     return tuple(content)
+
+
+def _is_begun_here(out: Path, *, force: bool) -> bool:
+    """Whether a training in the folder may begin or go on: neither finished nor to be refused."""
+    if is_ours(out / RECIPE):
+        return force or not any((out / name).is_file() for name in (EDGE, MANIFEST))
+    return not out.exists() or (out.is_dir() and not any(out.iterdir()))
 
 
 @contextmanager

@@ -121,11 +121,14 @@ def _flat(key: str, value: Any) -> Any:
 
 
 def override(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
-    """The recipe with the flags of `compress run` in every stage's section, above its keys."""
-    stages = {name: section for name, section in recipe.items() if name != "goals"}
-    merged: Recipe = {name: {**section, **given} for name, section in stages.items()}
-    merged["run"] = {**recipe.get("run", {}), **given}
-    return {**recipe, **merged}
+    """The recipe with the flags of `compress run` in each section that has them, above its keys."""
+
+    def flags_of(name: str) -> dict[str, Any]:
+        known = keys_of(name)
+        return {key: value for key, value in given.items() if key in known}
+
+    sections: Recipe = {"run": {}, **recipe}
+    return {name: {**section, **flags_of(name)} for name, section in sections.items()}
 
 
 def section_of(recipe: Recipe, command: str) -> dict[str, Any]:

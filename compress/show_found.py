@@ -25,7 +25,7 @@ def finish_search(
 
     Raises:
         GoalMissedError: no candidate meets the goals, with how far they are; or test misses one.
-        InconclusiveError: neither validation nor test decides.
+        InconclusiveError: validation does not decide, and test misses nothing.
     """
     if report is None:
         if output.json:
@@ -37,20 +37,32 @@ def finish_search(
     try:
         finish_report(report, out, output)
     except (GoalMissedError, InconclusiveError) as error:
-        _refuse_unmet(search, error)
+        require_winner(search, error)
         raise
-    _refuse_unmet(search, None)
+    require_winner(search, None)
     check_exported_cores(out / BUNDLE)
 
 
-def _refuse_unmet(search: Mapping[str, Any], error: CompressError | None) -> None:
-    """A search that has missed ends as one, whatever chance gave the nearest on test.
+def require_winner(search: Mapping[str, Any], error: CompressError | None) -> None:
+    """A search without a winner ends as one, whatever chance gave the nearest on test.
 
-    Where validation had too few images to decide, test does: it had no part in the choice.
+    Args:
+        search: the content of search.json.
+        error: what the report on test ends with; None where it meets all goals.
+
+    Raises:
+        GoalMissedError: validation misses a goal.
+        InconclusiveError: validation does not decide, and test misses nothing.
     """
     if search["verdict"] == "fail":
         missed = _missed("no candidate meets the goals on validation", search)
         raise GoalMissedError(missed) from error
+    if search["verdict"] == "inconclusive" and error is None:
+        raise InconclusiveError(
+            "no candidate is shown to meet the goals on validation: the intervals of "
+            f"{search['nearest']}, which comes nearest, do not decide; it meets them on test, by "
+            "which no search chooses. Give more validation images, or measure with profile strict"
+        )
 
 
 def _missed(what: str, search: Mapping[str, Any]) -> str:

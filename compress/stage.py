@@ -126,10 +126,10 @@ def open_stage(
         raise ArtifactError(
             f"{out}: holds a result of another command than {command}; choose another --out"
         )
-    differences = list(_differences(found, plain(settings)))
-    if differences:
+    different = differences(found, plain(settings))
+    if different:
         raise ArtifactError(
-            f"{out}: holds a run with other settings ({'; '.join(differences)}); "
+            f"{out}: holds a run with other settings ({'; '.join(different)}); "
             "choose another --out, or give --force to replace it"
         )
     return Stage(folder=out, finished=(out / result).is_file())
@@ -196,7 +196,7 @@ def dump(content: Mapping[str, Any]) -> str:
 def _replaced(out: Path, command: str, result: str) -> tuple[str, ...]:
     """What --force removes; a folder that holds anything else is left as it is."""
     found = sorted(path.name for path in out.iterdir())
-    foreign = [name for name in found if not any(fnmatch(name, r) for r in _RESULTS)]
+    foreign = foreign_names(out)
     if foreign:
         raise ArtifactError(
             f"{out}: expected only results of this tool, found other files ({foreign[0]}); "
@@ -206,6 +206,12 @@ def _replaced(out: Path, command: str, result: str) -> tuple[str, ...]:
     names = [name for name in found if name not in left and not fnmatch(name, _LEFTOVER)]
     # A kill on the way leaves a run that is not finished, and kept logits that say what they are.
     return tuple(sorted(names, key=lambda name: (name in _LAST, name != result)))
+
+
+def foreign_names(folder: Path) -> list[str]:
+    """What no stage writes into its folder; nothing where there is no folder."""
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in found if not any(fnmatch(name, r) for r in _RESULTS)]
 
 
 def _remove(path: Path) -> None:
@@ -231,7 +237,8 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What was asked for otherwise than it is there, a phrase for each setting."""
     keys = sorted(set(found) | set(wanted))
     return [
         f"{key}: {found.get(key)} there, {wanted.get(key)} asked"

@@ -2,8 +2,10 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from rich.console import Console
@@ -59,6 +61,12 @@ def test_a_rung_that_does_not_exist_is_refused_with_the_one_that_was_meant():
         choose_rungs("equalisation")
 
 
+@pytest.mark.parametrize("asked", ["all,qat", "equalization, none"])
+def test_a_set_of_rungs_beside_others_is_refused(asked):
+    with pytest.raises(UsageError, match=r"(all|none) stands alone; .*float_layers, qat"):
+        choose_rungs(asked)
+
+
 @pytest.mark.parametrize("name", RUNGS)
 def test_every_rung_says_what_it_is_called(name):
     rung = load_rung(name)
@@ -74,6 +82,14 @@ def test_a_repair_without_int8_is_refused(setting):
     with pytest.raises(UsageError, match=f"{name.replace('_', '-')}.*--int8"):
         Export(**setting).check()
     Export(int8=True, **setting).check()
+
+
+@pytest.mark.parametrize("repair", ["none", "quick", "range_method,float-layers"])
+def test_settings_of_a_training_that_no_step_does_are_refused(repair):
+    with pytest.raises(UsageError, match=r"qat-epochs.*--repair with qat"):
+        Export(int8=True, repair=repair, qat_epochs=9).check()
+    Export(int8=True, repair=repair).check()
+    Export(int8=True, repair="bias_correction,qat", qat_epochs=9).check()
 
 
 # ------------------------------------------------------------------------------------- the climb
@@ -117,8 +133,16 @@ def test_layers_in_float_that_do_not_suffice_are_not_carried_on(tmp_path):
     core = repair_case.network(SPOILED)
     case = repair_case.case(core, tmp_path, calibration="minmax", max_drop=0.0, repair="quick")
     first = repair_case.plain(case)
-    found = climb(case, first)
-    assert found.best.attempt.floats == ()  # equalisation did without
+    unreached = case.float32.logits.copy()
+    unreached[0] = np.roll(unreached[0], 1)  # an image that the graph answers otherwise, always
+    case.work.dataset.validation.labels[0] = unreached[0].argmax()
+    case = replace(case, float32=replace(case.float32, logits=unreached))
+    record = climb(case, first).record(case)
+    last = record["steps"][-1]
+    assert not record["met"]
+    assert (last["name"], last["status"]) == ("float_layers", "dropped")
+    assert last["said"].endswith("; not enough, and what is in float costs time")
+    assert last["kl"] < min(step["kl"] for step in record["steps"][:-1])
 
 
 def test_the_record_is_json_with_a_fraction_as_budget(tmp_path):

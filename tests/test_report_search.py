@@ -103,10 +103,24 @@ def test_the_deployed_files_size_goes_before_the_untrained_ones(found):
 
 
 def test_goals_on_student_alone_are_about_the_float32_file(found):
-    goals = [{**found["goals"][0], "variant": "student"}]
-    tried = reading.candidates(changed(found, goals=goals))[-1]
+    tried = reading.candidates(changed(found, deployed_precision="float32"))[-1]
     (entry,) = (one for one in found["candidates"] if one["name"] == tried.name)
     assert tried.size_bytes == entry["screening"]["float32"]["size_bytes"]
+
+
+def test_a_speed_up_that_was_measured_in_pairs_is_the_one_shown():
+    content = search(3, 0)
+    for candidate in content["candidates"]:
+        candidate["screening"]["int8"]["latency"]["value"] = TEACHER_SECONDS / 4
+    assert speeds(content) == ["4.00\N{MULTIPLICATION SIGN}"] * 3
+    for candidate in content["candidates"]:
+        candidate["screening"]["int8"]["speedup"] = {"value": 4.2, "low": 4.0, "high": 4.4}
+    assert speeds(content) == ["4.20\N{MULTIPLICATION SIGN}"] * 3
+
+
+def speeds(content):
+    teacher = reading.teacher(content)
+    return [words.speed_words(tried, teacher) for tried in reading.candidates(content)]
 
 
 def test_what_is_missing_is_none_and_no_error():
@@ -375,6 +389,7 @@ def test_the_winners_recipe_can_be_copied_and_saved_as_it_is(whole_page):
 def test_without_a_winner_the_nearest_has_its_goals_its_recipe_and_the_distance(found):
     page = render_search_html(without_winner(found)).replace("<wbr>", "")
     assert "Recipe of mobilenet-w100, the nearest" in page
+    assert 'download="nearest.yaml"' in page
     assert "Goals: mobilenet-w100, the nearest" in page
     assert "comes nearest with 1.3 pt" in page
     assert 'class="verdict fail"' in page

@@ -97,7 +97,22 @@ def test_the_winners_recipe_is_the_users_with_another_student(done):
 
 def test_the_teacher_is_asked_once_for_all_candidates(done):
     kept = list((done[0] / "run").rglob("logits.json"))
-    assert [path.parent.name for path in kept] == ["logits"]
+    assert [path.parent.name for path in kept] == ["logits-16x16"]
+
+
+def test_candidates_that_were_trained_otherwise_are_refused_before_anything_is_written(
+    done, tmp_path, capsys
+):
+    distill = {**search_case.RECIPE["distill"], "lr": 0.3}
+    other = search_case.write_recipe(tmp_path, distill=distill)
+    content = yaml.safe_load(other.read_text())
+    content["run"]["data"] = str(done[0] / "tiny.npz")
+    other.write_text(yaml.safe_dump(content))
+    before = (done[0] / "run/recipe.yaml").read_text()
+    assert main(["run", str(other), "--search", "-o", str(done[0] / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "student: was trained with other settings (lr: 0.05 there, 0.3 asked)" in said
+    assert (done[0] / "run/recipe.yaml").read_text() == before
 
 
 def test_goals_that_nobody_can_meet_end_in_three_before_any_training(done, tmp_path, capsys):
@@ -105,6 +120,7 @@ def test_goals_that_nobody_can_meet_end_in_three_before_any_training(done, tmp_p
     goals.write_text('[student_int8]\n"size" = { max = "1 kB" }\n')
     out = tmp_path / "run"
     (out / "search").mkdir(parents=True)
+    (out / "winner.yaml").write_text("of an earlier search, for other goals")
     kept = Path("search/screening.json")  # as measured for other limits
     shutil.copyfile(done[0] / "run" / kept, out / kept)
     tokens = ["run", str(done[0] / "recipe.yaml"), "--search", "--goals", str(goals)]
@@ -115,7 +131,7 @@ def test_goals_that_nobody_can_meet_end_in_three_before_any_training(done, tmp_p
     found = json.loads((out / "search.json").read_text())
     assert found["verdict"] == "fail" and found["winner"] is None
     assert found["distances"][0]["best"] == "ds_cnn-w25"
-    assert not (out / "teacher").exists()
+    assert not (out / "teacher").exists() and not (out / "winner.yaml").exists()
 
 
 def test_flags_of_a_search_are_refused_without_one(tmp_path, capsys):
@@ -130,6 +146,19 @@ def test_goals_of_a_file_take_the_place_of_the_recipes_without_a_search_too(tmp_
     tokens = ["run", str(recipe), "--goals", str(goals), "-o", str(tmp_path / "run")]
     assert main(tokens) == 2
     assert "no variant student_int9" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "keys"),
+    [("export", {"teacher": "none"}), ("distill", {"teacher": ["a", "b"]})],
+)
+def test_goals_against_a_teacher_that_leaves_no_file_are_refused(tmp_path, capsys, section, keys):
+    goals = {"student_int8": {"accuracy": {"max_drop": "1 pt"}, "size": {"max": "1 MB"}}}
+    sections = {section: {**search_case.RECIPE[section], **keys}, "goals": goals}
+    recipe = search_case.write_recipe(tmp_path, **sections)
+    assert main(["run", str(recipe), "--search", "-o", str(tmp_path / "run")]) == 2
+    assert "since goals compare with it (student_int8 accuracy)" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -154,7 +183,7 @@ def test_a_folder_of_a_run_without_a_search_is_not_taken_over(tmp_path, capsys):
     tokens = ["run", str(recipe), "--search", "-o", str(tmp_path / "run")]
     (bundle / "recipe.yaml").write_text(f"{RESOLVED}export: {{subject: elsewhere/student}}\n")
     assert main(tokens) == 1
-    assert "holds the files of a run without --search" in capsys.readouterr().err
+    assert "found those of elsewhere/student" in capsys.readouterr().err
     (bundle / "recipe.yaml").write_text("the user's own")
     assert main([*tokens, "--force"]) == 1
     assert "expected nothing or files of compress export" in capsys.readouterr().err
@@ -181,18 +210,23 @@ def test_bench_answers_the_validation_images_where_a_search_asks_it_to(done):
 
 
 def test_goals_that_only_training_shows_to_be_missed_end_in_three_and_tell_the_distance(
-    done, capsys
+    done, monkeypatch, capsys
 ):
-    """Last in this file: it goes on in the folder of the others, where all is measured already."""
+    """Last in this file: it goes on in the folder of the others, where all is measured already.
+
+    That folder is known again by another path.
+    """
     folder = done[0]
+    monkeypatch.chdir(folder)
     goals = folder / "far.toml"
     goals.write_text('[student_int8]\n"accuracy" = { min = "100 %" }\n')
     tokens = ["run", str(folder / "recipe.yaml"), "--search", "--goals", str(goals)]
-    assert main([*tokens, "-o", str(folder / "run"), "-q"]) == 3
+    assert main([*tokens, "-o", "run", "-q"]) == 3
     said = capsys.readouterr().err
     assert "no candidate meets the goals on validation: student_int8 accuracy at least" in said
     search = json.loads((folder / "run/report.json").read_text())["search"]
     assert search["winner"] is None and search["verdict"] == "fail"
+    assert (folder / "run/nearest.yaml").is_file() and not (folder / "run/winner.yaml").exists()
     # The dropped one was trained to the end as well, since the budget allowed it.
     assert [c["state"] for c in search["candidates"]] == ["finalist", "finalist"]
     assert search["epochs"] == 6

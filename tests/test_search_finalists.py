@@ -1,9 +1,9 @@
 """The goals of finalists: whose files they are about, and what a bench says of each."""
 
 import search_case
+from compress.search.deployed import precision_of
 from compress.search.finalists import (
     concerned,
-    deployed,
     of_students,
     time_alone_is_open,
     verdict_of,
@@ -31,10 +31,12 @@ def test_goals_of_candidates_are_those_on_students_each_with_what_it_is_compared
 
 
 def test_the_deployed_file_is_the_one_that_goals_are_about():
-    assert deployed(GOALS) == "student_int8"
+    assert precision_of(GOALS) == "int8"
     assert concerned(GOALS) == {"student_int8"}
     floats = parse_goals({"student": {"size": {"max": "1 MB"}}}, "goals")
-    assert deployed(floats) == "student" and concerned(floats) == {"student"}
+    assert precision_of(floats) == "float32" and concerned(floats) == {"student"}
+    elsewhere = parse_goals({"student_int8@openvino": {"size": {"max": "1 MB"}}}, "goals")
+    assert precision_of(elsewhere) == "int8"
     against = {"student_int8": {"speedup.p50": {"min": 2, "vs": "student"}}}
     assert concerned(parse_goals(against, "goals")) == {"student", "student_int8"}
 

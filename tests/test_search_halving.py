@@ -1,12 +1,16 @@
 """Who is trained, how far, and who goes on: numbers by hand, and a race by known curves."""
 
+from dataclasses import replace
+
 import pytest
 
 import search_case
 from compress.progress import SILENT
+from compress.search.deployed import latency_of, size_of
 from compress.search.front import Point
 from compress.search.halving import affordable, chosen, cost, not_needed, rungs, survivors
-from compress.search.race import SoFar, halve, next_in_line
+from compress.search.race import Halved, SoFar, halve, next_in_line
+from compress.search.record import Standing
 
 
 def _point(name, accuracy, size, latency=None):
@@ -52,8 +56,34 @@ def test_each_family_sends_its_largest_then_its_smallest_then_the_farthest_betwe
         *(search_case.candidate(f"b{size}", size, student="b") for size in (15, 50)),
     ]
     # Between 10 and 100, 20 is a factor of 2 from its neighbour, 80 one of 1.25.
-    assert chosen(candidates, 6) == ["a100", "b50", "a10", "b15", "a20", "a80"]
-    assert chosen(candidates, 3) == ["a100", "b50", "a10"]
+    assert chosen(candidates, 6, "int8") == ["a100", "b50", "a10", "b15", "a20", "a80"]
+    assert chosen(candidates, 3, "int8") == ["a100", "b50", "a10"]
+
+
+def test_sizes_are_those_of_the_file_that_goals_are_about(tmp_path):
+    float32 = {"size_bytes": 40, "latency": {"value": 2.0}}
+    one = search_case.candidate("a", 10, latency=1.0)
+    one["screening"]["float32"] = float32
+    assert (size_of(one, "int8"), latency_of(one, "int8")) == (10, 1.0)
+    assert (size_of(one, "float32"), latency_of(one, "float32")) == (40, 2.0)
+    # 45 bytes have been found to do: a's file of 40 is worth training, though b's of 50 is not.
+    other = {**one, "name": "b", "screening": {"int8": {"size_bytes": 12}}}
+    other["screening"]["float32"] = {**float32, "size_bytes": 50}
+    goal = replace(search_case.accuracy_goal(0.05), variant="student")
+    race = search_case.make_field(tmp_path, [one, other], goals=[goal])
+    for name in "ab":
+        race.record.put(name, Standing(accuracies=(0.05,)))
+    halved = Halved(finalists=(), left={"a": 1, "b": 1})
+    assert _next(race, halved, finalists=(), smallest=45) == "a"
+    assert _next(race, halved, finalists=("a",), smallest=45) is None
+
+
+def test_epochs_of_another_search_in_the_folder_cost_nothing(tmp_path):
+    race = _race(tmp_path)
+    halved = halve(race, search_case.runner(race, ENDS), SILENT)
+    race.record.put("of before", Standing(accuracies=(0.5,) * 90))
+    assert race.epochs() == 10
+    assert _next(race, halved, finalists=("c",), budget=14) == "a"  # 4 epochs to its end
 
 
 def test_a_larger_and_slower_one_is_not_needed_beside_a_rival_that_is_surely_enough():
@@ -86,7 +116,7 @@ def test_the_better_half_goes_on_at_each_rung(tmp_path):
     assert found.finalists == ("c",)
     assert found.left == {"b": 1, "d": 1, "a": 2}
     assert "dropped after epoch 1 with 20.0 % right" in found.reasons["b"]
-    assert race.record.epochs() == cost(4, race.steps) == 4 + 2 + 4
+    assert race.epochs() == cost(4, race.steps) == 4 + 2 + 4
 
 
 def test_asked_again_the_same_accuracies_lead_to_the_same_end_and_nothing_is_trained(tmp_path):

@@ -1,10 +1,14 @@
 """Who wins a search, what is on the front, and what becomes of the others."""
 
+import pytest
+
 import search_case
+from compress.errors import GoalMissedError, InconclusiveError
 from compress.progress import SILENT
 from compress.search.outcome import Trainings, choose, conclude
 from compress.search.race import halve
 from compress.search.record import Standing, open_record
+from compress.show_found import require_winner
 
 ENDS = {"a": 0.70, "b": 0.90, "c": 0.95}
 
@@ -94,6 +98,14 @@ def test_a_search_without_a_winner_says_how_far_the_nearest_is(tmp_path):
     )
 
 
+def test_what_validation_leaves_open_ends_in_four_though_test_meets_all_goals():
+    with pytest.raises(InconclusiveError, match=r"the intervals of a, which comes nearest"):
+        require_winner({"verdict": "inconclusive", "nearest": "a"}, None)
+    with pytest.raises(GoalMissedError, match="no candidate meets the goals on validation"):
+        require_winner({"verdict": "fail", "distances": []}, None)
+    require_winner({"verdict": "pass"}, None)
+
+
 def test_a_record_is_read_as_it_was_written(tmp_path):
     record = open_record(tmp_path)
     record.put("a", Standing(accuracies=(0.5, 0.625), seconds=1.5))
@@ -101,7 +113,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     record.judge({"files": {"a": "1"}}, {"a": {"met": "pass"}})
     record.met_teacher({"n": 48})
     again = open_record(tmp_path)
-    assert again.standings == record.standings and again.epochs() == 2 + 2
+    assert again.standings == record.standings and again.epochs("ab") == 2 + 2
     assert again.verdicts({"files": {"a": "1"}}) == {"a": {"met": "pass"}}
     assert again.verdicts({"files": {"a": "2"}}) is None
     assert again.teacher == {"n": 48}

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 import tiny
+from compress.artifacts import header, write_json
 from compress.cli import main
 from compress.recipes import load_recipe
+from compress.search.kept import forget
 from compress_bench.quantities import show
 
 RECIPE = {
@@ -16,6 +18,7 @@ RECIPE = {
     "train": {"model": "resnet8", "epochs": 4},
     "distill": {"student": "lenet5", "epochs": 3, "freeze": 1},
     "export": {"input": "uint8"},
+    "bench": {"goals": "old.toml"},  # --goals takes its place
     "search": {"students": ["ds_cnn"], "widths": [0.25, 0.5]},
 }
 # ds_cnn takes some 20 kB at a quarter of the width, 27 kB at half.
@@ -86,6 +89,7 @@ def test_the_recipe_to_start_from_is_the_smallest_one_s(found):
     assert "freeze" not in recipe["distill"]  # it spoke of another network's layers
     assert recipe["export"] == {"input": "uint8", "int8": True}  # goals are set on it
     assert recipe["goals"]["student_int8"]["size"] == {"max": SIZE}
+    assert "goals" not in recipe["bench"]  # they would go before the section's
     assert "search" not in recipe
 
 
@@ -137,6 +141,24 @@ def test_without_goals_nothing_is_measured(capsys):
     assert "--goals: expected a TOML file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"export": {"int8": False}}, "student_int8"),
+        ({"bench": {"target": "nosuch"}}, "--target nosuch: expected local"),
+        ({"export": {"batch_size": 4}}, "bench.batch_size: expected 4"),
+        ({"distill": {"student": "lenet5", "edge_changes": "gate"}}, 'did you mean "gates"'),
+    ],
+)
+def test_what_run_would_refuse_is_refused_before_anything_is_built(tmp_path, capsys, section, said):
+    recipe = {**RECIPE, **section}
+    recipe["run"] = {**RECIPE["run"], "data": str(tiny.write_npz(tmp_path / "t.npz"))}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    command = ["suggest", "--recipe", str(tmp_path / "mine.yaml"), "--goals", _goals(tmp_path)]
+    assert main(command) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_recipe_without_a_student_is_refused(tmp_path, capsys):
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("train: {model: resnet8}\n")
@@ -150,3 +172,40 @@ def test_a_user_s_recipe_is_not_replaced(tmp_path, capsys):
     assert main(arguments) == 2
     assert "suggest did not write" in capsys.readouterr().err
     assert (tmp_path / "recipe.yaml").read_text() == "mine"
+
+
+def _left(folder: Path, verdict: str) -> list[str]:
+    """A folder as an earlier command left it, and the command that is to write there again."""
+    candidate = {"name": "ds_cnn-w25", "recipe": "as written"}
+    content = header("search") | {"verdict": verdict, "start": "ds_cnn-w25"}
+    write_json(folder / "search.json", content | {"candidates": [candidate]})
+    return ["suggest", "--goals", _goals(folder), "--data", str(folder / "no.npz"), "-o"]
+
+
+def test_a_recipe_that_was_edited_since_is_not_replaced(tmp_path, capsys):
+    command = [*_left(tmp_path, "not trained"), str(tmp_path)]
+    (tmp_path / "recipe.yaml").write_text("as written, and edited")
+    assert main(command) == 2
+    assert "edited since" in " ".join(capsys.readouterr().err.split())
+    # what comes next is the images, which are missing: the folder is as wanted
+    assert main([*command, "--force"]) != 0
+    assert "no.npz" in capsys.readouterr().err
+    (tmp_path / "recipe.yaml").write_text("as written")
+    assert main(command) != 0
+    assert "no.npz" in capsys.readouterr().err
+
+
+def test_what_a_search_has_trained_is_not_replaced(tmp_path, capsys):
+    command = [*_left(tmp_path, "pass"), str(tmp_path), "--force"]
+    before = (tmp_path / "search.json").read_bytes()
+    assert main(command) == 2
+    assert "compress run --search" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "search.json").read_bytes() == before
+
+
+def test_force_measures_again(tmp_path):
+    write_json(tmp_path / "screening.json", header("screening"))
+    (tmp_path / "screening-abc").mkdir()
+    (tmp_path / "mine").touch()
+    forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -62,6 +62,62 @@ def test_a_family_that_cannot_take_the_images_is_left_out_with_the_reason():
     assert "at least 12 pixels" in why
 
 
+WIDE = """
+import torch
+from torch import nn
+
+
+class Wide(nn.Module):
+    def __init__(self, num_classes, width):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(round(4 * width)))
+        self.conv = nn.Conv2d(1, {channels}, 3)
+        self.head = nn.Linear({channels}, num_classes)
+
+    def forward(self, x):
+        return self.head(self.conv(x).mean((2, 3)) * self.scale.sum())
+
+
+def wide(num_classes, width=1.0):
+    if width > 4:
+        raise ValueError("too wide")
+    return Wide(num_classes, width)
+"""
+
+
+def _wide(folder, channels):
+    (folder / "net.py").write_text(WIDE.replace("{channels}", channels))
+    return f"{folder}/net.py:wide"
+
+
+def test_each_width_of_a_user_s_network_may_be_changed_for_the_edge(tmp_path):
+    # 32 channels at full width are fine; the 8 of a quarter become 16
+    reference = _wide(tmp_path, "round(32 * width)")
+    names = ["wide-w100", "wide-w25", "wide-w25-edge"]
+    assert _names(_gather((reference,), (1.0, 0.25))) == names
+
+
+def test_widths_that_differ_in_a_parameter_alone_are_two_networks(tmp_path):
+    reference = _wide(tmp_path, "16")
+    assert _names(_gather((reference,), (0.5, 1.0))) == ["wide-w50", "wide-w100"]
+
+
+def test_a_width_that_cannot_be_built_is_left_out_by_its_own_name(tmp_path):
+    roster = _gather((_wide(tmp_path, "16"),), (1.0, 8.0))
+    assert _names(roster) == ["wide-w100"]
+    (why,) = roster.left_out
+    assert why.startswith("wide-w800 is left out: ")
+
+
+def test_a_file_that_is_no_python_is_left_out_with_its_line(tmp_path):
+    (tmp_path / "bad.py").write_text("def make(:\n")
+    roster = _gather((f"{tmp_path}/bad.py:make", "ds_cnn"), (0.25,))
+    assert _names(roster) == ["ds_cnn-w25"]
+    (why,) = roster.left_out
+    assert "bad.py" in why
+    assert "line 1" in why
+
+
 def test_images_that_no_family_takes_are_refused():
     with pytest.raises(UsageError, match="at least 12 pixels"):
         _gather(("lenet5",), size=10)

@@ -71,6 +71,11 @@ def test_a_goal_on_what_no_search_makes_is_refused():
         split_goals(goals, RUNTIMES, has_teacher=True)
 
 
+def test_a_goal_on_int8_files_is_refused_where_there_are_none():
+    with pytest.raises(UsageError, match="student_int8"):
+        split_goals(_goals(size=SIZE), RUNTIMES, has_teacher=True, int8=False)
+
+
 def test_a_candidate_s_file_takes_the_student_s_place():
     (goal,) = _goals(speedup_p50=SPEEDUP)
     own = of_candidate(goal, "ds_cnn-w50")
@@ -83,10 +88,16 @@ def test_a_candidate_s_file_takes_the_student_s_place():
 
 
 def test_float32_is_measured_where_a_goal_names_it():
-    assert precisions(_goals(size=SIZE), int8=True) == ("int8",)
+    assert precisions(_goals(size=SIZE), "int8") == ("int8",)
     versus = _goals(speedup_p50={"min": 1, "vs": "student"})
-    assert precisions(versus, int8=True) == ("int8", "float32")
-    assert precisions((), int8=False) == ("float32",)
+    assert precisions(versus, "int8") == ("int8", "float32")
+    assert precisions((), "float32") == ("float32",)
+
+
+def test_goals_that_no_student_can_meet_are_refused():
+    goals = parse_goals({"teacher": {"size": SIZE}}, "test")
+    with pytest.raises(UsageError, match="expected a goal on student or student_int8"):
+        split_goals(goals, RUNTIMES, has_teacher=True)
 
 
 def test_another_limit_is_judged_on_what_was_measured():

@@ -1,5 +1,7 @@
 """The teacher that candidates are compared with before it has learned anything."""
 
+import copy
+
 import numpy as np
 import onnx
 import pytest
@@ -7,7 +9,7 @@ from safetensors.torch import save_file
 
 import exported
 import tiny
-from compress.errors import ModelError
+from compress.errors import CompressError, ModelError
 from compress.models.checkpoint import save_checkpoint
 from compress.search.families import Place, count
 from compress.search.reference import find_teacher
@@ -65,6 +67,23 @@ def test_an_onnx_file_is_measured_itself(tmp_path):
     assert copied.read_bytes() == path.read_bytes()
 
 
+def test_weights_beside_an_onnx_file_go_with_it(tmp_path):
+    path = tmp_path / "mine.onnx"
+    external = {"save_as_external_data": True, "size_threshold": 0}
+    onnx.save(copy.deepcopy(exported.float_graph()), path, location="mine.onnx.data", **external)
+    copied = _find(str(path)).write(PLACE, tmp_path / "files", Export())
+    onnx.checker.check_model(str(copied))  # reads them
+    assert (copied.parent / "mine.onnx.data").read_bytes() == (
+        tmp_path / "mine.onnx.data"
+    ).read_bytes()
+
+
+def test_files_are_written_on_the_cpu_whatever_trains(tmp_path):
+    place = Place(dataset=DATASET, network=Network(), run=Run(threads=1, device="cuda"))
+    found = find_teacher(Teachers(), "ds_cnn", Network(model_args='{"width": 0.25}'), place)
+    assert found.write(place, tmp_path, Export()).is_file()
+
+
 def test_kept_answers_are_no_network_to_compare_with(tmp_path):
     np.savez(tmp_path / "answers.npz", logits=np.zeros((12, 3), np.float32))
     found = _find(str(tmp_path / "answers.npz"))
@@ -89,6 +108,16 @@ def test_a_teacher_that_cannot_teach_yet_is_told_and_not_fatal():
     found = _find("ds_cnn")
     assert not found.has_file
     assert "weights" in found.note
+
+
+def test_a_teacher_that_there_is_not_and_will_not_be_is_refused(tmp_path):
+    for reference in ("nosuch.onnx", str(tmp_path / "nosuch")):
+        with pytest.raises(CompressError, match="nosuch"):
+            _find(reference)
+    with pytest.raises(CompressError, match="nosuch"):
+        _find("nosuch.onnx", model="ds_cnn")
+    to_come = _find(str(tmp_path / "teacher"), model="ds_cnn")  # the folder that it is trained to
+    assert not to_come.has_file
 
 
 def test_a_recipe_may_name_nobody():

@@ -12,9 +12,12 @@ import yaml
 import tiny
 from compress.artifacts import MANIFEST, read_json
 from compress.cli import main
+from compress.edge_effects import show_effects
 from compress.models.checkpoint import load_checkpoint
+from compress.progress import Progress
 from compress.settings import Export, Network, Run
 from compress.show_edge import sentences, table
+from compress.stage import RESOLVED
 from compress.training.trainee import build_network
 from compress_export.untrained import export_untrained
 
@@ -124,6 +127,16 @@ def test_without_the_flag_nothing_is_changed_measured_or_recorded(place):
     assert "edge" not in read_json(out / MANIFEST, kind="checkpoint")["model"]
     assert not (out / "edge.json").exists()
     assert load_checkpoint(out).module[0].out_channels == 6
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_folder_that_is_finished_or_refused_is_not_measured_for(place, tmp_path, ours, capsys):
+    if ours:  # finished, and nothing was to be changed
+        (tmp_path / "recipe.yaml").write_text(RESOLVED)
+    (tmp_path / MANIFEST).write_text("{}")
+    run = Run(data=str(place / "tiny.npz"), threads=1, out=tmp_path)
+    assert show_effects("lenet5", Network(for_edge=True), run, Progress()) == ()
+    assert capsys.readouterr().err == ""
 
 
 def test_changes_without_for_edge_are_a_usage_error(place, capsys):

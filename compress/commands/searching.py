@@ -1,6 +1,5 @@
 """The command of a search before training: suggest."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +8,7 @@ from cyclopts import Parameter
 from compress.errors import UsageError
 from compress.extras import needs
 from compress.flags import Output
-from compress.settings import Searching
 from compress.show import make_progress
-
-_GIVEN = ("students", "widths")
 
 
 def suggest(
@@ -24,6 +20,8 @@ def suggest(
     data: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    device: str | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     output: Output = Output(),
 ) -> None:
@@ -41,9 +39,11 @@ def suggest(
         data: Images, in place of the recipe's [demo].
         seed: Of weights and of the order within rounds, in place of the recipe's.
         threads: CPU threads of one inference, in place of the recipe's [1].
+        device: cpu, cuda or auto, in place of the recipe's.
+        force: Measure again, and replace the recipe of an earlier suggest although it was edited.
         out: Folder for the recipe to start from, search.json and its page [printed alone].
     """
-    from compress.recipes import load_recipe, settings_from
+    from compress.recipes import load_recipe
     from compress_bench.verdict.goals import parse_goals, read_goals
 
     with needs("export"):
@@ -53,7 +53,8 @@ def suggest(
     source = str(output.recipe or "demo.yaml")
     recipe = load_recipe(output.recipe)
     # A file of goals that the recipe names would go before those that are judged here.
-    file = goals or recipe.get("bench", {}).pop("goals", None)
+    named = recipe.get("bench", {}).pop("goals", None)
+    file = goals or named
     written = recipe.get("goals") if output.recipe else None
     limits = read_goals(Path(file)) if file else parse_goals(written or {}, f"{source}: goals")
     if not limits:
@@ -62,13 +63,12 @@ def suggest(
             '[student_int8] "latency.p50" = { max = "5 ms" }'
         )
     given: dict[str, Any] = {"students": students, "widths": widths}
-    kept = settings_from(recipe.get("search", {}), Searching, source)
-    searching = replace(kept, **{name: given[name] for name in _GIVEN if given[name]})
-    recipe = _with(recipe, {"data": data, "seed": seed, "threads": threads})
+    recipe = _with(recipe, {"data": data, "seed": seed, "threads": threads, "device": device})
+    recipe["search"] = recipe.get("search", {}) | {k: list(v) for k, v in given.items() if v}
     if target is not None:
         recipe = {**recipe, "bench": {**recipe.get("bench", {}), "target": target}}
     progress = make_progress(output)
-    found = stage(recipe, searching, limits, out, source=source, progress=progress)
+    found = stage(recipe, limits, out, source=source, force=force, progress=progress)
     finish_suggestion(found, out, output)
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compress_bench.metrics import load_metric
+from compress_bench.metrics import goal_words, load_metric
 from compress_bench.quantities import Quantity, show
 
-_WORDS = {"min": "at least", "max": "at most", "max_drop": "a drop of at most"}
 _POINTS = ("share", "points")  # quantities whose distance is a difference, not a ratio
 
 Judged = Mapping[str, Any]  # an entry of a candidate's `goals`
@@ -61,16 +60,9 @@ def distances(candidates: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [_entry(name, entry) for name, entry in unmet]
 
 
-def goal_words(entry: Judged) -> str:
-    """A goal as people say it: student_int8 size at most 50 kB."""
-    limit = show(entry["limit"], _quantity(entry))
-    compared = f" against {entry['vs']}" if entry.get("vs") else ""
-    return f"{entry['variant']} {entry['metric']} {_WORDS[entry['bound']]} {limit}{compared}"
-
-
 def _entry(name: str, entry: Judged) -> dict[str, Any]:
     return {
-        "goal": goal_words(entry),
+        "goal": _wanted(entry),
         "best": name,
         "value": entry.get("value"),
         "limit": entry["limit"],
@@ -80,7 +72,7 @@ def _entry(name: str, entry: Judged) -> dict[str, Any]:
 
 def _sentence(name: str, entry: Judged) -> str:
     """Who comes nearest, and by how much that is too far."""
-    wanted = goal_words(entry)
+    wanted = _wanted(entry)
     if entry.get("value") is None:
         return f"{wanted}: not measured of {name}"
     quantity, value, limit = _quantity(entry), entry["value"], entry["limit"]
@@ -92,6 +84,12 @@ def _sentence(name: str, entry: Judged) -> str:
     if entry["bound"] == "min":
         return f"{found}, {100 * (1 - value / limit):.0f} % below the limit"
     return f"{found}, {value / limit:.3g} times the limit" if limit else found
+
+
+def _wanted(entry: Judged) -> str:
+    limit = show(entry["limit"], _quantity(entry))
+    variant, metric, bound = (entry[key] for key in ("variant", "metric", "bound"))
+    return goal_words(variant, metric, bound, limit, entry.get("vs") or "")
 
 
 def _key(entry: Judged) -> tuple[Any, ...]:

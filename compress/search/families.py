@@ -88,6 +88,12 @@ def count(built: BuiltModel) -> int:
     return sum(parameter.numel() for parameter in built.module.parameters())
 
 
+def layout(built: BuiltModel) -> str:
+    """Its layers and the shapes of its parameters, by which two networks are told apart."""
+    shapes = [(name, *value.shape) for name, value in built.module.named_parameters()]
+    return f"{built.module!r} {shapes}"
+
+
 def gather(searching: Searching, place: Place, most: int | None, progress: Progress) -> Roster:
     """Build every candidate; those that are the same network are one.
 
@@ -110,7 +116,7 @@ def gather(searching: Searching, place: Place, most: int | None, progress: Progr
     with progress.task("building the candidates", total=len(references)) as advance:
         for reference in dict.fromkeys(references):
             found, said = _family(reference, searching.widths, place)
-            members |= {f"{reference} {m.built.module!r}": m for m in found}
+            members |= {f"{reference} {layout(m.built)}": m for m in found}
             left_out += said
             advance(1)
     kept = _named_apart(members.values())
@@ -129,22 +135,25 @@ def _family(
 ) -> tuple[list[Member], list[str]]:
     """Its distinct networks, each also as it is changed for the edge where that changes any."""
     found: dict[str, Member] = {}
-    left_out: list[str] = []
+    failed: dict[str, list[str]] = {}
     try_edge = True
-    for candidate in family(reference, widths):
-        try:
-            member = place.build(candidate)
-            if found.setdefault(repr(member.built.module), member) is not member:
-                continue
-            edge = place.build(_for_edge(candidate)) if try_edge else None
-        except CompressError as error:
-            left_out.append(f"{reference} is left out: {error}")
-            continue
-        # What changes nothing at one width changes nothing at the next.
-        try_edge = edge is not None and bool(edge.built.edge)
-        if edge is not None and try_edge:
-            found.setdefault(repr(edge.built.module), edge)
-    return list(found.values()), left_out
+    for plain in family(reference, widths):
+        for candidate in (plain, _for_edge(plain))[: 2 if try_edge else 1]:
+            try:
+                member = place.build(candidate)
+            except CompressError as error:
+                failed.setdefault(str(error), []).append(candidate.name)
+                break
+            changes = candidate is plain or bool(member.built.edge)
+            # The zoo's channels are multiples of 16 at any width; a user's may be at one only.
+            try_edge = try_edge and (changes or reference not in FAMILIES)
+            if not changes or found.setdefault(layout(member.built), member) is not member:
+                break
+    whole = not found  # then it is the family that does not fit, not one of its widths
+    return list(found.values()), [
+        f"{reference if whole else ', '.join(names)} is left out: {error}"
+        for error, names in failed.items()
+    ]
 
 
 def _for_edge(candidate: Candidate) -> Candidate:
@@ -178,7 +187,10 @@ def _arguments(reference: str) -> set[str]:
     parsed = parse_reference(reference)
     if parsed.path is None:
         return set()
-    tree = ast.parse(Path(parsed.path).read_bytes())
+    try:
+        tree = ast.parse(Path(parsed.path).read_bytes())
+    except (SyntaxError, ValueError):  # building it says what is wrong, and where
+        return set()
     named = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == parsed.name]
     return {a.arg for f in named for a in (*f.args.args, *f.args.kwonlyargs)}
 

@@ -3,25 +3,27 @@
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compress.artifacts import BUNDLE, read_json
 from compress.distill.recipe import distill
 from compress.distill.wish import Wish
 from compress.progress import SILENT, Progress
 from compress.recipes import Recipe, section_of, settings_from
-from compress.search.goals import form_of, of_candidate, variant_of
+from compress.search.deployed import precision_of
+from compress.search.families import TEACHER
+from compress.search.folder import digests
+from compress.search.goals import INT8, STUDENT, form_of, of_candidate, role, variant_of
 from compress.search.record import Record
 from compress.settings import Bench, Export, Network, Run
+from compress.stage import plain
 from compress_bench.metrics import Goal
 from compress_bench.recipe import bench
 from compress_bench.verdict.goals import write_goals
 from compress_bench.verdict.judging import overall
 from compress_export.recipe import export
 
-TEACHER, STUDENT, INT8 = "teacher", "student", "student_int8"
 _OF_DATA = ("data", "split_seed", "val_fraction", "test_fraction", "max_bad", "resize")
 
 
@@ -63,14 +65,14 @@ class Ending:
     def judge(self, names: Sequence[str]) -> Mapping[str, Any]:
         """Every finalist's file against the goals, side by side on the validation images.
 
-        Verdicts that are there of the same files are taken again: measured anew, times differ, and
-        a search that goes on after a kill would end otherwise.
+        Verdicts that are there of the same files, measured alike, are taken again: measured anew,
+        times differ, and a search that goes on after a kill would end otherwise.
 
         Returns:
             By finalist: `deployed`, `goals` and `met`, as a search's JSON has them; and under
             `teacher` what was measured of it.
         """
-        key = {"goals": write_goals(self.goals), "files": {n: self._digests(n) for n in names}}
+        key = self.key(names)
         found = self.record.verdicts(key)
         if found is None:
             found = self._judged(names)
@@ -82,8 +84,7 @@ class Ending:
 
     def _judged(self, names: Sequence[str]) -> dict[str, Any]:
         asked: Run = self.settings("bench", Run)
-        images: Run = self.settings("distill", Run)
-        run = replace(asked, out=None, **{key: getattr(images, key) for key in _OF_DATA})
+        run = replace(asked, out=None, **self._images())
         limits = [of_candidate(goal, name) for name in names for goal in self.goals]
         with tempfile.TemporaryDirectory(prefix="compress-search-") as scratch:
             report = bench(
@@ -96,6 +97,22 @@ class Ending:
             )
         found = {name: verdict_of(report, self.goals, name) for name in names}
         return found | {TEACHER: _measured(report["variants"].get(TEACHER))}
+
+    def key(self, names: Sequence[str]) -> dict[str, Any]:
+        """What verdicts depend on: the goals, the files, how is measured, and the images."""
+        run: Run = self.settings("bench", Run)
+        return {
+            "goals": write_goals(self.goals),
+            "files": {name: digests(self.record.bundle(name)) for name in names},
+            "bench": plain(asdict(self._measuring())),
+            "threads": run.threads,
+            "images": plain(self._images()),
+        }
+
+    def _images(self) -> dict[str, Any]:
+        """Which images there are and how they are split: as distill says it."""
+        images: Run = self.settings("distill", Run)
+        return {key: getattr(images, key) for key in _OF_DATA}
 
     def _measuring(self) -> Bench:
         """The recipe's way to measure, without what choosing does not need."""
@@ -116,10 +133,6 @@ class Ending:
                     original = self.record.bundle(name) / f"student{ending}"
                     files.append(shutil.copyfile(original, folder / f"{name}{ending}"))
         return files
-
-    def _digests(self, name: str) -> dict[str, str]:
-        bundle = read_json(self.record.bundle(name) / BUNDLE, kind="bundle")
-        return {variant: entry["sha256"] for variant, entry in bundle["variants"].items()}
 
 
 def time_alone_is_open(found: Mapping[str, Any], goals: Sequence[Goal]) -> bool:
@@ -144,21 +157,12 @@ def of_students(goals: Sequence[Goal]) -> list[Goal]:
         replace(goal, vs=goal.vs or TEACHER) if goal.bound in form_of(goal).compares else goal
         for goal in goals
     ]
-    return [goal for goal in said if _role(goal.variant) in (STUDENT, INT8)]
+    return [goal for goal in said if role(goal.variant) in (STUDENT, INT8)]
 
 
 def concerned(goals: Sequence[Goal]) -> set[str]:
     """Which of a candidate's files the goals are about."""
-    return {_role(name) for goal in goals for name in (goal.variant, goal.vs)} & {STUDENT, INT8}
-
-
-def deployed(goals: Sequence[Goal]) -> str:
-    """The file that goes to the board: int8, where a goal is about it."""
-    return INT8 if INT8 in concerned(goals) else STUDENT
-
-
-def _role(variant: str) -> str:
-    return variant.partition("@")[0]
+    return {role(name) for goal in goals for name in (goal.variant, goal.vs)} & {STUDENT, INT8}
 
 
 def verdict_of(report: Mapping[str, Any], goals: Sequence[Goal], name: str) -> dict[str, Any]:
@@ -170,9 +174,8 @@ def verdict_of(report: Mapping[str, Any], goals: Sequence[Goal], name: str) -> d
         for entry in report["verdict"]["goals"]
         if (found := named.get(_key(entry))) is not None
     ]
-    precision = "int8" if deployed(goals) == INT8 else "float32"
     return {
-        "deployed": _measured(report["variants"][variant_of(name, precision)]),
+        "deployed": _measured(report["variants"][variant_of(name, precision_of(goals))]),
         "goals": judged,
         "met": overall([entry["status"] for entry in judged]) if judged else "pass",
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from compress.errors import UsageError
 from compress.search.families import TEACHER
 from compress_bench.metrics import Goal, GoalForm, load_metric
 from compress_bench.metrics.speedup import widened
@@ -41,18 +42,28 @@ class Split:
     later: tuple[Goal, ...]
 
 
-def split_goals(goals: Sequence[Goal], runtimes: Sequence[str], *, has_teacher: bool) -> Split:
+def split_goals(
+    goals: Sequence[Goal], runtimes: Sequence[str], *, has_teacher: bool, int8: bool = True
+) -> Split:
     """Hold the goals against what there will be, and tell those that need no weights.
 
     Args:
         goals: the user's.
         runtimes: of bench; the second and further ones have variants of their own.
         has_teacher: whether there is a teacher's file to compare with before any training.
+        int8: whether candidates have int8 files.
 
     Raises:
-        UsageError: a variant that no search makes.
+        UsageError: a variant that no search makes, or no goal on a student's file.
     """
-    check_goals(goals, expand_names(_VARIANTS, check_runtimes(runtimes)), TEACHER, has_images=True)
+    made = [name for name in _VARIANTS if int8 or name != INT8]
+    check_goals(goals, expand_names(made, check_runtimes(runtimes)), TEACHER, has_images=True)
+    if not any(role(goal.variant) in _SCREENED for goal in goals):
+        found = ", ".join(dict.fromkeys(goal.variant for goal in goals))
+        raise UsageError(
+            f"--goals: expected a goal on student or student_int8, which candidates can meet, "
+            f"found goals on {found}"
+        )
     now = tuple(goal for goal in goals if not _waits(goal, has_teacher=has_teacher))
     return Split(now, tuple(goal for goal in goals if goal not in now))
 
@@ -61,7 +72,7 @@ def _waits(goal: Goal, *, has_teacher: bool) -> bool:
     form = form_of(goal)
     compared = (goal.vs or TEACHER) if goal.bound in form.compares else ""
     known = (*_SCREENED, *([TEACHER] if has_teacher else []))
-    unknown = _role(goal.variant) not in _SCREENED or (compared and _role(compared) not in known)
+    unknown = role(goal.variant) not in _SCREENED or (compared and role(compared) not in known)
     return bool(form.needs_images or form.measured in _SLOW or unknown)
 
 
@@ -72,14 +83,15 @@ def form_of(goal: Goal) -> GoalForm:
     return form
 
 
-def precisions(goals: Iterable[Goal], *, int8: bool) -> tuple[str, ...]:
+def precisions(goals: Iterable[Goal], deployed: str) -> tuple[str, ...]:
     """Which of a candidate's files have to be measured: those that goals name, and the deployed."""
-    named = {_role(name) for goal in goals for name in (goal.variant, goal.vs)}
-    wanted = {"int8": int8, "float32": not int8 or STUDENT in named}
-    return tuple(name for name, is_wanted in wanted.items() if is_wanted)
+    named = {role(name) for goal in goals for name in (goal.variant, goal.vs)}
+    files = {"int8": INT8, "float32": STUDENT}
+    return tuple(name for name, file in files.items() if name == deployed or file in named)
 
 
-def _role(variant: str) -> str:
+def role(variant: str) -> str:
+    """Whose file a variant is: student_int8@openvino is student_int8, elsewhere."""
     return variant.partition("@")[0]
 
 

@@ -7,10 +7,11 @@ Source: successive halving, Jamieson & Talwalkar, arXiv:1502.07943.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compress.errors import UsageError
+from compress.search.deployed import size_of
 from compress.search.front import Point, ranked
 from compress.settings import Searching
 
@@ -80,7 +81,7 @@ def cost(count: int, steps: Sequence[int]) -> int:
     return total
 
 
-def chosen(candidates: Sequence[Mapping[str, Any]], count: int) -> list[str]:
+def chosen(candidates: Sequence[Mapping[str, Any]], count: int, precision: str) -> list[str]:
     """The names of those that are trained, of all that may meet the goals.
 
     Accuracy is not known yet. It grows with size within a family, and differs between families. So
@@ -91,45 +92,31 @@ def chosen(candidates: Sequence[Mapping[str, Any]], count: int) -> list[str]:
     Args:
         candidates: as a search's JSON has them.
         count: how many at most.
+        precision: of the file that is deployed.
     """
+
+    def size(candidate: Mapping[str, Any]) -> float:
+        return size_of(candidate, precision)
+
     families: dict[str, list[Mapping[str, Any]]] = {}
-    for candidate in sorted(candidates, key=lambda one: (-size_of(one), one["name"])):
+    for candidate in sorted(candidates, key=lambda one: (-size(one), one["name"])):
         families.setdefault(str(candidate["student"]), []).append(candidate)
-    queues = [_spread(members) for members in families.values()]
+    queues = [_spread(members, size) for members in families.values()]
     turns = max((len(queue) for queue in queues), default=0)
     order = [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)]
     return order[:count]
 
 
-def _spread(members: Sequence[Mapping[str, Any]]) -> list[str]:
+def _spread(
+    members: Sequence[Mapping[str, Any]], size: Callable[[Mapping[str, Any]], float]
+) -> list[str]:
     """Largest, smallest, then each time the one whose size is farthest from those before it."""
-    sizes = [math.log(size_of(member)) for member in members]
+    sizes = [math.log(size(member)) for member in members]
     order = [0]
     while len(order) < len(members):
         left = [i for i in range(len(members)) if i not in order]
         order.append(max(left, key=lambda i: (min(abs(sizes[i] - sizes[k]) for k in order), -i)))
     return [str(members[i]["name"]) for i in order]
-
-
-def size_of(candidate: Mapping[str, Any]) -> float:
-    """Bytes of the file that is deployed, as measured last; of its weights where nothing was."""
-    for files in (candidate.get("deployed"), *_screened(candidate)):
-        if files and files.get("size_bytes"):
-            return float(files["size_bytes"])
-    return float(candidate["parameters"])
-
-
-def latency_of(candidate: Mapping[str, Any]) -> float | None:
-    """Seconds of that file, as measured last; None where it was not timed."""
-    for files in (candidate.get("deployed"), *_screened(candidate)):
-        if files and files.get("latency"):
-            return float(files["latency"]["value"])
-    return None
-
-
-def _screened(candidate: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, ...]:
-    found = candidate.get("screening") or {}
-    return found.get("int8"), found.get("float32")
 
 
 def not_needed(points: Sequence[Point], enough: Mapping[str, bool]) -> dict[str, str]:

@@ -34,6 +34,12 @@ def read_kept(folder: Path, key: str) -> Measured | None:
     )
 
 
+def forget(folder: Path) -> None:
+    """What was measured is measured again."""
+    (folder / KEPT).unlink(missing_ok=True)
+    _drop_files(folder)
+
+
 def write_kept(folder: Path, key: str, found: Measured) -> None:
     """Keep the measurements; the files, which have random weights, have served."""
     content = asdict(found) | {
@@ -45,5 +51,9 @@ def write_kept(folder: Path, key: str, found: Measured) -> None:
         "asked": sorted(list(item) for item in found.asked),
     }
     write_json(folder / KEPT, header(_KIND) | content)
+    _drop_files(folder)
+
+
+def _drop_files(folder: Path) -> None:
     for leftover in folder.glob("screening-*"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -10,13 +10,14 @@ from typing import Any
 from compress.artifacts import installed_versions
 from compress.errors import CompressError
 from compress.progress import Progress
-from compress.search.families import TEACHER, Member, Place
+from compress.search.families import TEACHER, Member, Place, layout
 from compress.search.goals import form_of, key_of, of_candidate, variant_of
 from compress.search.reference import TeacherFile
 from compress.settings import Bench, Export, Run
 from compress_bench.metrics import Goal
 from compress_bench.profiles import is_played
 from compress_bench.recipe import bench
+from compress_bench.targets import open_place
 from compress_bench.verdict.goals import write_goals
 from compress_export.untrained import export_untrained
 
@@ -90,7 +91,7 @@ def digest(plan: Plan) -> str:
         "data": plan.place.dataset.fingerprint,
         "run": [plan.place.run.seed, plan.place.run.resize, plan.threads],
         "candidates": {
-            m.candidate.name: [m.candidate.flags(), repr(m.built.module)] for m in plan.members
+            m.candidate.name: [m.candidate.flags(), layout(m.built)] for m in plan.members
         },
         "teacher": [plan.teacher.reference, dict(plan.teacher.model_args), plan.teacher.digest],
         "precisions": list(plan.precisions),
@@ -108,6 +109,8 @@ def measure(plan: Plan, folder: Path, progress: Progress) -> Measured:
     Raises:
         CompressError: the teacher cannot be exported, or bench fails.
     """
+    with open_place(plan.bench.target, progress):
+        pass  # a board that does not answer is told before the files are made
     files, failed = _export(plan, folder, progress)
     known = plan.teacher.has_file
     teacher = [plan.teacher.write(plan.place, folder, plan.settings)] if known else []

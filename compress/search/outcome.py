@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compress.data.wording import counted
 from compress.intervals import wilson
 from compress.search.distances import distance, distances
-from compress.search.finalists import TEACHER
+from compress.search.families import TEACHER
 from compress.search.front import Point, front
 from compress.search.race import Field, Halved
 
@@ -44,19 +45,20 @@ def conclude(screened: Content, found: Trainings) -> Content:
             "on_front": candidate["name"] in on_front,
             "won": candidate["name"] == won,
         }
-    record = found.race.record
+    record, names = found.race.record, [candidate["name"] for candidate in candidates]
+    seconds = record.seconds | {"training": record.trained_seconds(names)}
     return screened | {
         "candidates": candidates,
         "teacher": _teacher(screened["teacher"], found),
         "rungs": list(found.race.steps),
-        "epochs": record.epochs(),
+        "epochs": record.epochs(names),
         "images": record.teacher["n"],
         "winner": won,
         "nearest": best["name"],
         "verdict": best["met"],
         "distances": [] if won else distances(judged),
         "sentences": [*_sentences(candidates, best, found), *screened["sentences"]],
-        "seconds": screened["seconds"] | record.seconds | {"training": record.trained_seconds()},
+        "seconds": screened["seconds"] | seconds,
     }
 
 
@@ -127,11 +129,12 @@ def _sentences(
     """What was done, and who won or comes nearest."""
     out = sum(c["screened"] == "fail" for c in candidates)
     trained = sum(c["trained"] is not None for c in candidates)
-    images, epochs = found.race.record.teacher["n"], found.race.record.epochs()
+    images = found.race.record.teacher["n"]
+    epochs = found.race.record.epochs(c["name"] for c in candidates)
+    missed = f", {out} of which miss a goal whatever they learn" if out else ""
     done = (
-        f"{len(candidates)} candidates were looked at, {out} of them miss a goal whatever they "
-        f"learn; {trained} were trained, for {epochs} epochs together, and "
-        f"{len(found.verdicts) - 1} of them to the end"
+        f"{counted(len(candidates), 'candidate')} looked at{missed}; {trained} trained, for "
+        f"{counted(epochs, 'epoch')} together, and {len(found.verdicts) - 1} of them to the end"
     )
     ends = {
         "pass": f"{best['name']} is the smallest that meets all goals on the {images:,} validation "

@@ -10,10 +10,11 @@ from typing import Any
 
 from compress.intervals import wilson
 from compress.progress import Progress
-from compress.search.finalists import TEACHER
+from compress.search.deployed import latency_of, precision_of, size_of
+from compress.search.families import TEACHER
 from compress.search.front import Point
 from compress.search.goals import form_of
-from compress.search.halving import latency_of, not_needed, size_of, survivors
+from compress.search.halving import not_needed, survivors
 from compress.search.record import Record
 from compress_bench.metrics import Goal
 
@@ -42,9 +43,17 @@ class Field:
         return Point(
             name=name,
             accuracy=self.record.of(name).accuracies[step - 1],
-            size_bytes=size_of(candidate),
-            latency=latency_of(candidate),
+            size_bytes=self.size(name),
+            latency=latency_of(candidate, precision_of(self.goals)),
         )
+
+    def size(self, name: str) -> float:
+        """Bytes of the file that goals are about."""
+        return size_of(self.candidates[name], precision_of(self.goals))
+
+    def epochs(self) -> int:
+        """That these candidates have taken together."""
+        return self.record.epochs(self.candidates)
 
     def wanted_accuracy(self) -> float | None:
         """On validation, so that goals on answers are met; None where accuracy does not say it."""
@@ -175,7 +184,7 @@ def next_in_line(race: Field, halved: Halved, found: SoFar, budget: int) -> str 
 
     def is_affordable(name: str) -> bool:
         rest = race.steps[-1] - len(race.record.of(name).accuracies)
-        return rest <= budget - race.record.epochs()
+        return rest <= budget - race.epochs()
 
     waiting = [
         name
@@ -189,7 +198,7 @@ def next_in_line(race: Field, halved: Halved, found: SoFar, budget: int) -> str 
         waiting = [
             name
             for name in waiting
-            if size_of(race.candidates[name]) < found.smallest_bytes
+            if race.size(name) < found.smallest_bytes
             and race.reaches(name, halved.left.get(name, 0))
         ]
     return max(waiting, key=accuracy, default=None)

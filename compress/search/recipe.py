@@ -15,11 +15,12 @@ from compress.errors import ExportError, ModelError, TrainingError
 from compress.intervals import wilson
 from compress.progress import Progress
 from compress.recipes import Recipe
+from compress.search.deployed import precision_of
 from compress.search.finalists import Ending, of_students
 from compress.search.halving import affordable, budget_of, chosen, cost, rungs
 from compress.search.outcome import Trainings, conclude
 from compress.search.race import Field, SoFar, halve, next_in_line
-from compress.search.record import Record
+from compress.search.record import LOGITS, Record
 from compress.search.screening import candidate_of
 from compress.search.trial import train_until
 from compress.search.written import recipe_of
@@ -27,8 +28,6 @@ from compress.settings import Searching
 from compress.training.processes import ALONE
 from compress.training.torch_setup import set_up_torch
 from compress_bench.metrics import Goal
-
-LOGITS = "logits"
 
 Content = dict[str, Any]
 
@@ -65,7 +64,8 @@ class Asked:
         )
         teaching = replace(wish.teaching, with_baseline=False)
         if not any("features" in course.needs() for course in wish.courses(classes=2)):
-            kept = teaching.logits or self.record.folder / LOGITS
+            views = "x".join(map(str, candidate["views"]))  # who sees others needs other answers
+            kept = teaching.logits or self.record.folder / f"{LOGITS}-{views}"
             teaching = replace(teaching, keep_logits="always", logits=kept)
         return replace(wish, teaching=teaching, training=replace(wish.training, runs=1))
 
@@ -91,7 +91,7 @@ def train_candidates(asked: Asked, screened: Content, progress: Progress) -> Con
         budget_of(asked.searching, training.epochs),
     )
     count = min(asked.searching.search_students, affordable(len(promising), steps, budget))
-    names = chosen(promising, count)
+    names = chosen(promising, count, precision_of(asked.goals))
     progress.say(
         f"search: training {len(names)} of {len(promising)} candidates that may meet the goals, "
         f"compared after {' and '.join(map(str, steps[:-1])) or 'all'} of {steps[-1]} epochs"
@@ -120,7 +120,7 @@ def train_candidates(asked: Asked, screened: Content, progress: Progress) -> Con
     verdicts = _judge(ending, finalists, wishes)
     while (more := next_in_line(field, halved, _so_far(finalists, verdicts), budget)) is not None:
         progress.say(f"search: {more} is trained to the end as well")
-        total = record.epochs() + steps[-1] - len(record.of(more).accuracies)
+        total = field.epochs() + steps[-1] - len(record.of(more).accuracies)
         with _training(record, wishes, total, progress) as to:
             to(more, steps[-1])
         finalists.append(more)
@@ -174,7 +174,7 @@ def _training(
 
         def show() -> None:
             nonlocal shown
-            shown, before = record.epochs(), shown
+            shown, before = record.epochs(wishes), shown
             advance(shown - before)
 
         def train(name: str, until: int) -> None:

@@ -3,11 +3,11 @@
 search/record.json          every candidate's accuracies, rewritten after each epoch
 search/NAME/student/        its training state, later its checkpoint
 search/NAME/bundle/         its files
-search/logits/              the teacher's answers, which all share
+search/logits-HxW/          the teacher's answers on views of a size, which all share
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from compress.artifacts import SCHEMA, read_json, write_json
 from compress.errors import ArtifactError
 
 RECORD = "record.json"
+LOGITS = "logits"  # a folder for each size of views
 _KIND = "search record"
 
 
@@ -61,13 +62,13 @@ class Record:
         """A candidate's standing; the start where it was never trained."""
         return self.standings.get(name, Standing())
 
-    def epochs(self) -> int:
-        """Student epochs of all candidates so far."""
-        return sum(standing.epochs() for standing in self.standings.values())
+    def epochs(self, names: Iterable[str]) -> int:
+        """Student epochs of these candidates so far; others are of an earlier search in here."""
+        return sum(self.of(name).epochs() for name in names)
 
-    def trained_seconds(self) -> float:
-        """That all candidates have trained."""
-        return sum(standing.seconds for standing in self.standings.values())
+    def trained_seconds(self, names: Iterable[str]) -> float:
+        """That these candidates have trained."""
+        return sum(self.of(name).seconds for name in names)
 
     def put(self, name: str, standing: Standing) -> None:
         """Keep a candidate's standing."""

@@ -9,14 +9,16 @@ from typing import Any
 from compress.artifacts import MANIFEST, sha256_file
 from compress.distill.teachers.load import load_teacher
 from compress.distill.teachers.record import torch_model
-from compress.errors import CompressError
+from compress.errors import ArtifactError, CompressError
 from compress.models.build import BuiltModel
 from compress.models.checkpoint import load_checkpoint
+from compress.models.reference import known_reference
 from compress.progress import SILENT, Progress
 from compress.search.families import TEACHER, Place, count, name_of
 from compress.settings import Export, Network, Teachers
 from compress.training.trainee import build_network, parse_args
 from compress_bench.graph.weights import count_parameters
+from compress_bench.subjects.bare_files import data_files
 from compress_export.untrained import export_untrained
 
 
@@ -60,8 +62,7 @@ class TeacherFile:
             return path
         folder.mkdir(parents=True, exist_ok=True)
         if self.onnx is not None:
-            shutil.copyfile(self.onnx, path)
-            return path
+            return _copied(self.onnx, path)
         assert self.built is not None
         return export_untrained(
             self.built,
@@ -72,6 +73,24 @@ class TeacherFile:
             dataset=place.dataset,
             threads=place.run.threads,
         ).float32
+
+
+def _copied(source: Path, path: Path) -> Path:
+    """A file and those that hold its weights, which it names as they lie beside it.
+
+    It comes last: what is there was copied whole.
+    """
+    for part in data_files(source):
+        if not part.is_relative_to(source.parent) or ".." in part.relative_to(source.parent).parts:
+            raise ArtifactError(
+                f"{source}: expected its weights beside it or below, found {part}; move them and "
+                "write the model anew"
+            )
+        copied = path.parent / part.relative_to(source.parent)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(part, copied)
+    shutil.copyfile(source, path)
+    return path
 
 
 def find_teacher(
@@ -87,8 +106,11 @@ def find_teacher(
         progress: where notes go.
 
     Raises:
-        CompressError: the network to be trained cannot be built, or a folder is damaged.
+        CompressError: the network to be trained cannot be built, a folder is damaged, or what the
+            recipe names is nothing that there is or will be.
     """
+    # As the candidates: files are written on the CPU, whatever trains.
+    place = replace(place, run=replace(place.run, device="cpu"))
     if not teachers.teacher and model:
         built, _ = build_network(model, network, place.dataset, place.run, place.run.seed)
         return _of_network(model, parse_args(network.model_args, "--model-args"), built)
@@ -98,6 +120,10 @@ def find_teacher(
     try:
         return _named(reference, teachers, place, progress)
     except CompressError as error:
+        path = Path(reference)
+        to_come = bool(model) and not path.exists() and not path.suffix  # the folder it trains
+        if not to_come and not known_reference(reference):
+            raise
         return TeacherFile(name=TEACHER, reference=reference, note=str(error))
 
 

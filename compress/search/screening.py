@@ -8,7 +8,7 @@ nothing.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,7 @@ from compress.data.wording import counted
 from compress.progress import Progress
 from compress.recipes import Recipe, section_of, settings_from
 from compress.search.candidate import Candidate
+from compress.search.deployed import deployed_file, precision_of
 from compress.search.families import Member, Place, Roster, gather
 from compress.search.goals import (
     Split,
@@ -38,9 +39,13 @@ from compress.search.misses import why_out
 from compress.search.reference import TeacherFile, find_teacher
 from compress.search.written import recipe_text
 from compress.settings import Bench, Export, Network, Run, Searching, Teachers
+from compress.settings.batches import check_batches
 from compress.training.torch_setup import set_up_torch
+from compress.training.trainee import views_size
 from compress_bench.metrics import Goal
+from compress_bench.targets import open_place
 from compress_bench.verdict.goals import write_goals
+from compress_export.recipe import check_settings
 
 SEARCH = "search"  # folder in that of the run
 NOT_TRAINED = "not trained"
@@ -67,6 +72,11 @@ class Scene:
     settings: Export
     bench: Bench
     threads: int | None
+
+    @property
+    def precision(self) -> str:
+        """Of the file that goals are about."""
+        return precision_of((*self.goals.now, *self.goals.later))
 
 
 def screen(
@@ -112,10 +122,11 @@ def screen(
         "goals": [
             goal_content(goal) | {"needs_training": goal in scene.goals.later} for goal in goals
         ],
+        "deployed_precision": scene.precision,
         "teacher": _teacher(scene, found),
         "candidates": sorted(
             (_candidate(member, scene, found, written) for member in scene.roster.members),
-            key=deployed_size,
+            key=lambda candidate: _deployed_size(candidate, scene.precision),
         ),
         "rungs": [],
         "epochs": 0,
@@ -139,10 +150,13 @@ def _set(
     run = set_up_torch(run.resolved())
     bench: Bench = _settings(recipe, "bench", Bench, source)
     bench.check()
+    open_place(bench.target, progress)  # not entered: it may be away if all is measured already
     settings: Export = _settings(recipe, "export", Export, source)
-    settings.check()
+    check_settings(settings)
+    check_batches(settings, bench, source)
+    network: Network = _settings(recipe, "distill", Network, source)
+    replace(network, for_edge=True).check()  # some candidates are changed, whatever it says
     dataset = open_dataset(run.data_reference(), **run.splitting(), progress=progress)
-    network = _settings(recipe, "distill", Network, source)
     place = Place(dataset=dataset, network=network, run=run)
     teacher = find_teacher(
         _settings(recipe, "distill", Teachers, source),
@@ -151,7 +165,7 @@ def _set(
         place,
         progress,
     )
-    split = split_goals(goals, bench.runtime, has_teacher=teacher.has_file)
+    split = split_goals(goals, bench.runtime, has_teacher=teacher.has_file, int8=settings.int8)
     return Scene(
         place=place,
         teacher=teacher,
@@ -174,7 +188,7 @@ def _measured(scene: Scene, out: Path | None, progress: Progress) -> Measured:
         teacher=scene.teacher,
         members=scene.roster.members,
         goals=scene.goals.now,
-        precisions=precisions(scene.goals.now, int8=scene.settings.int8),
+        precisions=precisions(scene.goals.now, scene.precision),
         settings=scene.settings,
         bench=scene.bench,
         threads=scene.threads,
@@ -204,6 +218,7 @@ def _candidate(member: Member, scene: Scene, found: Measured, recipe: Recipe) ->
         "student": candidate.student,
         "model_args": dict(candidate.model_args),
         "for_edge": candidate.for_edge,
+        "views": list(views_size(scene.place.dataset, member.built.preprocessing)),
         "parameters": member.parameters,
         "macs": None,
         "screening": found.files.get(candidate.name),
@@ -251,15 +266,9 @@ def _image(dataset: Dataset) -> list[int] | None:
     return None if size is None else [*size, dataset.channels]
 
 
-def deployed(candidate: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was measured of the file that would be deployed: int8 where there is one."""
-    files = candidate["screening"] or {}
-    return files.get("int8") or files.get("float32")
-
-
-def deployed_size(candidate: Mapping[str, Any]) -> float:
-    """Its bytes; those without a file last."""
-    file = deployed(candidate)
+def _deployed_size(candidate: Mapping[str, Any], precision: str) -> float:
+    """Bytes of the file that goals are about; candidates without one last."""
+    file = deployed_file(candidate, precision)
     return float("inf") if file is None else float(file["size_bytes"])
 
 
@@ -282,7 +291,8 @@ def candidate_of(content: Mapping[str, Any]) -> Candidate:
 
 
 def with_int8(recipe: Recipe, goals: Sequence[Goal]) -> Recipe:
-    """The recipe with an int8 file where goals are set on one."""
-    if not any(goal.variant.startswith("student_int8") for goal in goals):
+    """The recipe with an int8 file where goals are set on one, and it does not say."""
+    export = recipe.get("export", {})
+    if "int8" in export or not any(goal.variant.startswith("student_int8") for goal in goals):
         return recipe
-    return {**recipe, "export": {**recipe.get("export", {}), "int8": True}}
+    return {**recipe, "export": {**export, "int8": True}}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compress.search.deployed import deployed_file
 from compress.search.misses import open_words
-from compress.search.screening import deployed
 from compress_bench.quantities import show
 
 COLUMNS = (
@@ -47,7 +47,7 @@ def search_table(found: Found) -> list[Row]:
     """The teacher, then every candidate, the smallest first."""
     return [
         *_teacher(found["teacher"]),
-        *(_row(c, found.get("start")) for c in found["candidates"]),
+        *(_row(c, found) for c in found["candidates"]),
     ]
 
 
@@ -60,14 +60,14 @@ def _teacher(teacher: Found) -> list[Row]:
     ]
 
 
-def _row(candidate: Found, start: str | None) -> Row:
-    file = deployed(candidate)
+def _row(candidate: Found, found: Found) -> Row:
+    file = deployed_file(candidate, found["deployed_precision"])
     measured = (_UNKNOWN,) * 4 if file is None else (*_file(file), _ratio(file.get("speedup")))
     failed = candidate["state"] == "failed"
     verdict = "failed" if failed else _VERDICTS[candidate["screened"]]
     said = candidate["reason"] or open_words(candidate["goals"])
     cells = (candidate["name"], _count(candidate["parameters"]), *measured, verdict, said)
-    return Row(cells=cells, kind="start" if candidate["name"] == start else verdict)
+    return Row(cells=cells, kind="start" if candidate["name"] == found.get("start") else verdict)
 
 
 def _file(file: Found) -> tuple[str, str, str]:

@@ -8,21 +8,32 @@ from compress.search.candidate import Candidate
 from compress.stage import dump
 
 # What a recipe says of its own student, which is not the candidate's.
-_OF_STUDENT = (
-    *("student", "model_args", "for_edge"),
-    *("weights", "pretrained", "replace_head", "freeze"),
-)
+_NETWORK = ("student", "model_args", "for_edge")
+_WEIGHTS = ("weights", "pretrained", "replace_head", "freeze")
 _OF_TUNING = ("tune", "tune_epochs")
-_HEAD = "# The recipe of {name}, which a search found; run it with: compress run RECIPE.yaml\n"
+# What the winner's recipe keeps, for whoever runs it, and a search does not do.
+_LATER = {"runs": 1, "with_baseline": False}
+_HEAD = "# The recipe of {name}, a candidate of a search; run it with: compress run RECIPE.yaml\n"
 
 
 def recipe_of(recipe: Recipe, candidate: Candidate) -> Recipe:
     """The whole recipe with the candidate as its student, and without a search."""
     asked = recipe.get("distill", {})
-    gone = {*_OF_STUDENT, *_OF_TUNING, *(() if candidate.for_edge else ("edge_changes",))}
+    gone = {*_NETWORK, *_WEIGHTS, *_OF_TUNING, *(() if candidate.for_edge else ("edge_changes",))}
     left = {key: value for key, value in asked.items() if key not in gone}
     sections = {name: section for name, section in recipe.items() if name != "search"}
     return {**sections, "distill": {**candidate.flags(), **left}}
+
+
+def left_out(recipe: Recipe) -> tuple[str, ...]:
+    """What a recipe asks of its own student and a search does not do, in sentences."""
+    asked = recipe.get("distill", {})
+    own = [key for key in (*_WEIGHTS, *_OF_TUNING) if asked.get(key)]
+    later = [key for key, usual in _LATER.items() if asked.get(key) not in (None, usual)]
+    said = [f"search: candidates are trained without distill's {', '.join(own)}"] if own else []
+    if later:
+        said.append(f"search: distill's {', '.join(later)}: left to whoever runs the recipe found")
+    return tuple(said)
 
 
 def recipe_text(recipe: Recipe, candidate: Candidate) -> str:

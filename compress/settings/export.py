@@ -87,9 +87,12 @@ class Export:
         expect("min_runtime", runtime, bool(known), "a version of onnxruntime such as 1.16")
         asked = self.calibration
         expect("calibration", asked, self.int8 or asked == "auto", "--int8 as well")
+        trains = self.repair == "all" or "qat" in self.repair
         for name in ("repair", "qat_epochs", "qat_lr", "qat_kd_weight"):
             value, default = getattr(self, name), type(self).__dataclass_fields__[name].default
             expect(name, value, self.int8 or value == default, "--int8 as well")
+            used = trains or name == "repair" or value == default
+            expect(name, value, used, "a --repair with qat as well")
         for name in ("mean", "scale"):
             value = getattr(self, name)
             usable = value is None or (len(value) in (1, 3) and all(map(isfinite, value)))

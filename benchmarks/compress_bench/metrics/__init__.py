@@ -18,6 +18,17 @@ from compress_bench.quantities import Quantity
 from compress_bench.statistics import Estimate
 
 Bound = Literal["min", "max", "max_drop"]
+BOUNDS_IN_WORDS: Mapping[str, str] = {
+    "min": "at least",
+    "max": "at most",
+    "max_drop": "a drop of at most",
+}
+
+
+def goal_words(variant: str, metric: str, bound: str, limit: str, vs: str) -> str:
+    """A goal as people say it: student_int8 size at most 50 kB."""
+    against = f" against {vs}" if vs else ""
+    return f"{variant} {metric} {BOUNDS_IN_WORDS.get(bound, bound)} {limit}{against}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from compress_bench.report.verdict import MARKS, SYMBOLS
 
 T = TypeVar("T")
 _BREAKS = r"(?<=[_./-])(?=\w)|(?<=\w)(?=@)"  # where a long name may go on in the next line
+_FLAG = r"(?<!\S)(--[a-z][a-z-]*)"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def fill_template(name: str, context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["minus"] = _typographic_minus
+    environment.filters["typeset"] = lambda text: _typeset(str(text), Markup)
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split(_BREAKS, name))
     environment.filters["ours"] = Markup  # for markup that this package wrote
     style = (folder / "style.css").read_text(encoding="utf-8")
@@ -65,9 +66,11 @@ def fill_template(name: str, context: Mapping[str, Any]) -> str:
     return environment.get_template(name).render(**signs, **context)
 
 
-def _typographic_minus(text: str) -> str:
-    """A true minus sign in front of numbers."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", str(text))
+def _typeset(text: str, markup: type[Any]) -> Any:
+    """A true minus sign in front of numbers, and flags that are not broken at their hyphens."""
+    parts = re.split(_FLAG, re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", text))
+    whole = markup('<span class="flag">{}</span>')
+    return markup("").join(whole.format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def pictures_of(draw: Callable[[T], Mapping[str, Drawing]], found: T) -> list[Picture]:

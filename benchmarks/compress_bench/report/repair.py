@@ -26,6 +26,7 @@ class Step:
         kl: of int8 from float32, nats.
         size_bytes: of the int8 graph.
         seconds: that it took.
+        is_delivered: whether its file is the bundle's; a dropped step may be, by its smaller drop.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Step:
     kl: float | None
     size_bytes: float | None
     seconds: float | None
+    is_delivered: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +60,8 @@ class Ladder:
 
     @property
     def delivered(self) -> Step | None:
-        """The step whose file it is: the last one kept, or the smallest drop where none met it."""
-        tried = [step for step in self.steps if step.drop is not None]
-        if self.met:
-            return next((step for step in reversed(tried) if step.status == "kept"), None)
-        return min(tried, key=_loss, default=None)
-
-
-def _loss(step: Step) -> tuple[float, float]:
-    drop = float("inf") if step.drop is None else step.drop.value
-    return drop, float("inf") if step.kl is None else step.kl
+        """The step whose file it is; None where the report does not say."""
+        return next((step for step in self.steps if step.is_delivered), None)
 
 
 def ladder(report: Report) -> Ladder | None:
@@ -97,6 +91,7 @@ def _step(fields: Mapping[str, Any]) -> Step:
         kl=facts.number(fields, "kl"),
         size_bytes=facts.number(fields, "size_bytes"),
         seconds=facts.number(fields, "seconds"),
+        is_delivered=dig(fields, "delivered") is True,
     )
 
 
@@ -120,14 +115,14 @@ def repair_sentence(report: Report) -> str:
     lost = _lost(step)
     if len(found.steps) == 1:
         if found.met:
-            return f"int8 repair: none was needed, plain int8 loses {lost}, {budget}."
+            return f"int8 repair: none was needed, plain int8 has a drop of {lost}, {budget}."
         asked = " and --repair none asked for none" if found.asked == "none" else ""
-        return f"int8 repair: plain int8 loses {lost}, {budget}{asked}."
+        return f"int8 repair: plain int8 has a drop of {lost}, {budget}{asked}."
     first = found.steps[0]
     before = "" if first is step else f" in place of {_lost(first)} of plain int8"
     reached = "the budget is met by" if found.met else "the budget is not met; the best is"
     return (
-        f"int8 repair: {reached} {step.title}, which loses {lost}{before}, {budget}; "
+        f"int8 repair: {reached} {step.title}, with a drop of {lost}{before}, {budget}; "
         f"chosen on {_images(found)}{_took(found)}."
     )
 
@@ -167,7 +162,10 @@ def _took(found: Ladder) -> str:
 
 def repair_table(found: Ladder) -> Table:
     """A row a step; what was done stands below the step's name."""
-    rows = tuple(Row(step.title, step.said, _cells(step, found)) for step in found.steps)
+    rows = tuple(
+        Row(step.title, step.said, _cells(step), is_chosen=step.is_delivered)
+        for step in found.steps
+    )
     caption = (
         "A drop is float32's accuracy less int8's on the same validation images, with its 95 % "
         "interval. Each step goes on from the best one before it; the validation images chose, so "
@@ -176,9 +174,9 @@ def repair_table(found: Ladder) -> Table:
     return without_empty(Table(_COLUMNS, rows, caption, head="Step"))
 
 
-def _cells(step: Step, found: Ladder) -> tuple[Cell, ...]:
+def _cells(step: Step) -> tuple[Cell, ...]:
     return (
-        Cell(step.status, note="delivered" if step is found.delivered else ""),
+        Cell("delivered" if step.is_delivered else step.status),
         Cell() if step.drop is None else fine_points(step.drop),
         Cell() if step.kl is None else Cell(f"{step.kl:.3g} nats"),
         Cell() if step.size_bytes is None else Cell(size(step.size_bytes)),

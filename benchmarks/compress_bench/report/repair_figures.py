@@ -21,7 +21,7 @@ def draw_ladder(found: Ladder) -> dict[str, Drawing]:
     if found.budget is not None:
         limit = Limit(100 * found.budget, "--max-drop")
     legend = [Entry("delivered", "*", "series-4")]
-    left = {step.status for step in tried if step is not found.delivered}
+    left = {step.status for step in tried if not step.is_delivered}
     legend += [_LEGEND[status] for status in _LEGEND if status in left]
     legend += [] if limit is None else [Entry(f"--max-drop {limit.value:.4g}", "|", "fail")]
     layout = Layout(
@@ -31,7 +31,7 @@ def draw_ladder(found: Ladder) -> dict[str, Drawing]:
         legend=tuple(legend),
         limit=limit,
     )
-    lines = tuple(_line(step, is_delivered=step is found.delivered) for step in tried)
+    lines = tuple(map(_line, tried))
     spoken = (f"{step.title} {fine_points(step.drop).full}" for step in tried if step.drop)
     drawing = Drawing(
         figure=draw_panels([Panel("", lines)], layout),
@@ -43,8 +43,8 @@ def draw_ladder(found: Ladder) -> dict[str, Drawing]:
     return {"repair-ladder": drawing}
 
 
-def _line(step: Step, *, is_delivered: bool) -> Line:
-    if is_delivered:
+def _line(step: Step) -> Line:
+    if step.is_delivered:
         return Line(step.title, (Mark(_in_points(step), "series-4", "*"),))
     is_kept = step.status == "kept"
     paint = "series-3" if is_kept else "muted"

@@ -52,11 +52,13 @@ class Row:
         name: as goals and files call it.
         detail: network, precision, part in the comparison.
         cells: one per column.
+        is_chosen: whether the page marks it among the others.
     """
 
     name: str
     detail: str
     cells: tuple[Cell, ...]
+    is_chosen: bool = False
 
 
 @dataclass(frozen=True)

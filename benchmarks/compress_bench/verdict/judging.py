@@ -11,7 +11,7 @@ from typing import Any
 
 from compress_bench import noise
 from compress_bench.evidence import Evidence
-from compress_bench.metrics import Goal, GoalForm, load_metric
+from compress_bench.metrics import BOUNDS_IN_WORDS, Goal, GoalForm, load_metric
 from compress_bench.quantities import show
 from compress_bench.statistics import Estimate, missing
 from compress_bench.verdict.deciding import what_decides
@@ -116,7 +116,6 @@ def _compares(goal: Goal) -> bool:
 
 # ------------------------------------------------------------------------------------- sentence
 
-_WORDS = {"min": "at least", "max": "at most", "max_drop": "a drop of at most"}
 _VERDICTS = {"pass": "met", "fail": "missed", "inconclusive": "cannot be decided"}
 
 
@@ -124,7 +123,7 @@ def _sentence(goal: Goal, found: Estimate, ruling: Ruling) -> str:
     compared = f" against {goal.vs}" if goal.vs else ""
     subject = f"{goal.variant} {goal.name}{' drop' if goal.bound == 'max_drop' else ''}{compared}"
     why = f" ({found.reason})" if found.reason else ""
-    wanted = f"{_WORDS[goal.bound]} {goal.written}"
+    wanted = f"{BOUNDS_IN_WORDS[goal.bound]} {goal.written}"
     verdict = _VERDICTS[ruling.status] + (f": {ruling.reason}" if ruling.reason else "")
     return f"{subject}: {_measured(goal, found)}{why}, wanted {wanted}: {verdict}."
 

@@ -35,7 +35,8 @@ def _pads(
     """What is put around each axis: at all their beginnings, then at all their ends."""
     auto = said.get("auto_pad", b"NOTSET").decode()
     if not auto.startswith("SAME"):
-        return list(said.get("pads", [0] * 2 * len(kernel))) if auto == "NOTSET" else [0] * 4
+        none = [0] * 2 * len(kernel)
+        return list(said.get("pads", none)) if auto == "NOTSET" else none
     sizes = zip(x.shape[2:], kernel, strides, dilations, strict=True)
     totals = [max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n) for n, k, s, d in sizes]
     small, large = [t // 2 for t in totals], [t - t // 2 for t in totals]

@@ -45,12 +45,16 @@ def choose_rungs(setting: str) -> tuple[str, ...]:
     """The rungs that `--repair` means, in order of cost.
 
     Raises:
-        UsageError: one that does not exist.
+        UsageError: one that does not exist, or a set of them beside others.
     """
     if setting in _SETS:
         return _SETS[setting]
     asked = [name.strip().replace("-", "_") for name in setting.split(",")]
     for name in asked:
+        if name in _SETS:
+            raise UsageError(
+                f"--repair {setting}: {name} stands alone; give steps by name: {', '.join(RUNGS)}"
+            )
         if name not in RUNGS:
             raise UsageError(
                 f"--repair {name}: no such step; {did_you_mean(name, (*_SETS, *RUNGS))}"

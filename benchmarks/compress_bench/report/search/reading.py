@@ -13,7 +13,6 @@ Content = Mapping[str, Any]
 # In the order of the tables: how far each candidate came.
 STATES = ("finalist", "dropped", "failed", "not trained", "screened out")
 _OUT = ("screened out", "failed")
-_PRECISIONS = {"student": "float32", "student_int8": "int8"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +50,7 @@ class Tried:
         parameters: of the network.
         size_bytes: of the file that goals are about.
         latency: its p50, seconds.
+        speedup: over the teacher, paired, of the same measurement as `latency`.
         untrained_bytes: size of the same file with random weights.
         untrained_latency: its p50, seconds.
         memory: bytes that it adds to a process.
@@ -73,6 +73,7 @@ class Tried:
     parameters: float | None
     size_bytes: float | None
     latency: Estimate | None
+    speedup: Estimate | None
     untrained_bytes: float | None
     untrained_latency: Estimate | None
     memory: Estimate | None
@@ -129,9 +130,8 @@ def _text(fields: Any, *path: str) -> str:
 
 
 def precision(content: Content) -> str:
-    """The precision of the files that the goals are about: float32 only where all say student."""
-    found = {_PRECISIONS.get(aim.variant) for aim in aims(content)}
-    return "float32" if found == {"float32"} else "int8"
+    """The precision of the files that the goals are about."""
+    return _text(content, "deployed_precision") or "int8"
 
 
 def candidates(content: Content) -> tuple[Tried, ...]:
@@ -154,13 +154,15 @@ def _bytes(tried: Tried) -> float:
 def _tried(fields: Content, form: str) -> Tried:
     measured, delivered = dig(fields, "screening", form), dig(fields, "deployed")
     size = facts.number(delivered, "size_bytes")
+    timed = measured if facts.estimate(delivered, "latency") is None else delivered
     epochs, planned = (facts.number(fields, "trained", key) for key in ("epochs", "of"))
     return Tried(
         name=_text(fields, "name"),
         network=_network(fields),
         parameters=facts.number(fields, "parameters"),
         size_bytes=facts.number(measured, "size_bytes") if size is None else size,
-        latency=facts.estimate(delivered, "latency") or facts.estimate(measured, "latency"),
+        latency=facts.estimate(timed, "latency"),
+        speedup=facts.estimate(timed, "speedup"),
         untrained_bytes=facts.number(measured, "size_bytes"),
         untrained_latency=facts.estimate(measured, "latency"),
         memory=facts.estimate(measured, "memory_bytes"),
@@ -199,6 +201,7 @@ def teacher(content: Content) -> Tried | None:
         parameters=facts.number(fields, "parameters"),
         size_bytes=facts.number(fields, "size_bytes"),
         latency=facts.estimate(fields, "latency"),
+        speedup=None,
         untrained_bytes=None,
         untrained_latency=None,
         memory=None,

@@ -79,6 +79,7 @@ def _goals(found: Tried) -> tuple[Goal, ...]:
 
 
 def _recipe(found: Tried) -> Recipe:
-    file = "recipe.yaml" if found.epochs is None else "winner.yaml"
+    trained = "winner.yaml" if found.won else "nearest.yaml"
+    file = "recipe.yaml" if found.epochs is None else trained
     address = file_uri(found.recipe, "application/yaml")
     return Recipe(name=words.named(found), text=found.recipe, file=file, address=address)

@@ -1,6 +1,7 @@
 """A search in words: its outcome in a sentence, its goals, tiles, and how it went about it."""
 
 from compress.data.wording import counted, duration_text
+from compress_bench.metrics import goal_words
 from compress_bench.report import facts
 from compress_bench.report.facts import dig
 from compress_bench.report.filling import Tile
@@ -8,7 +9,6 @@ from compress_bench.report.format import Estimate, count, percent, ratio, second
 from compress_bench.report.search import reading
 from compress_bench.report.search.reading import Aim, Content, Tried
 
-_BOUNDS = {"min": "at least", "max": "at most", "max_drop": "a drop of at most"}
 _TRAINED = {
     "pass": "{} is the smallest student found that meets every goal on the validation images.",
     "fail": "No candidate meets every goal on the validation images.",
@@ -53,8 +53,7 @@ def _before_training(content: Content) -> str:
 
 def aim_words(aim: Aim) -> str:
     """A goal as a phrase: "student_int8 size at most 50 kB"."""
-    against = f" against {aim.vs}" if aim.vs else ""
-    return f"{aim.variant} {aim.metric}{against} {_BOUNDS.get(aim.bound, aim.bound)} {aim.written}"
+    return goal_words(aim.variant, aim.metric, aim.bound, aim.written, aim.vs)
 
 
 def said(content: Content) -> tuple[str, ...]:
@@ -175,7 +174,9 @@ def epochs_words(tried: Tried) -> str:
 
 
 def speed_words(tried: Tried, teacher: Tried | None) -> str:
-    """How many times faster than the teacher by p50, or "" where either is not known."""
+    """How many times faster than the teacher by p50, or "" where it is not known."""
+    if tried.speedup is not None:
+        return ratio(tried.speedup).text
     if teacher is None or teacher.latency is None or tried.latency is None:
         return ""
     return ratio(Estimate(teacher.latency.value / tried.latency.value)).text
