@@ -126,6 +126,38 @@ def test_one_layer_in_two_places_is_replaced_in_both():
     assert [type(layer) for layer in changed.module] == [nn.ReLU, nn.Conv2d, nn.ReLU]
 
 
+def test_a_network_whose_dropout_overwrote_its_input_can_be_trained():
+    network = nn.Sequential(
+        nn.Flatten(), nn.Linear(3 * 8 * 8, 16), nn.Hardswish(), nn.Dropout(0.5, inplace=True)
+    ).append(nn.Linear(16, 4))
+    changed = change_for_edge(network, ("activations",), torch.zeros(2, 3, 8, 8), trained=False)
+    assert changed.names == ("activations",)
+    changed.module.train()(torch.rand(2, 3, 8, 8)).sum().backward()
+    assert network[1].weight.grad is not None
+
+
+class Overwriting(nn.Module):
+    """Adds to what its activation gave, in place: hard-swish can take that, ReLU cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.act = nn.Flatten(), nn.Hardswish()
+        self.head = nn.Linear(3 * 8 * 8, 4)
+
+    def forward(self, images):
+        activated = self.act(self.head(self.flat(images)))
+        activated += 1
+        return activated
+
+
+def test_a_change_that_would_keep_a_network_from_learning_is_not_made():
+    network = Overwriting()
+    changed = change_for_edge(network, ("activations",), torch.zeros(2, 3, 8, 8), trained=False)
+    assert changed.names == ()
+    assert isinstance(changed.module.act, nn.Hardswish)
+    assert "overwrites" in changed.notes[0]
+
+
 def test_activations_that_forward_calls_as_functions_stay_and_are_named():
     changed = change(CalledInForward(), "activations")
     assert changed.names == ()

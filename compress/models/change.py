@@ -1,5 +1,6 @@
 """The changes of --for-edge, one after the other, on a network that is built."""
 
+import copy
 import importlib
 from dataclasses import dataclass
 
@@ -54,16 +55,33 @@ def change_for_edge(
     images = torch.rand(sample.shape, generator=torch.Generator().manual_seed(0)) * 4 - 2
     for name in names:
         file = importlib.import_module(f"compress.models.edge.{name}")
+        before = copy.deepcopy(module)
         try:
             applied: Applied = file.apply(module, images, trained=trained)
         except Exception as error:  # a forward that cannot be watched
             notes.append(f"{name}: left as it is: {type(error).__name__} when it was looked at")
+            module = before
+            continue
+        if applied.did and _learns(before, images) and not _learns(applied.module, images):
+            notes.append(f"{name}: left as it is: its forward overwrites what its gradient needs")
+            module = before
             continue
         module = applied.module
         notes += [f"{name}: {sentence}" for sentence in applied.notes]
         if applied.did:
             done.append(name)
     return Changed(module, tuple(done), tuple(notes))
+
+
+def _learns(module: nn.Module, images: torch.Tensor) -> bool:
+    """Whether a step of training gets through; what a network overwrites shows there alone."""
+    tried = copy.deepcopy(module).train()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            tried(images).sum().backward()
+    except RuntimeError:
+        return False
+    return True
 
 
 def title_of(name: str) -> str:

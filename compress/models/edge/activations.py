@@ -44,6 +44,8 @@ def apply(module: nn.Module, sample: torch.Tensor, *, trained: bool) -> Applied:
         if found:
             setattr(parent, name, nn.ReLU(inplace=bool(getattr(layer, "inplace", False))))
             replaced[found] += 1
+    if replaced:
+        _spare_outputs(module)
     notes = []
     if replaced:
         listed = " and ".join(f"{count} {name}" for name, count in sorted(replaced.items()))
@@ -54,6 +56,13 @@ def apply(module: nn.Module, sample: torch.Tensor, *, trained: bool) -> Applied:
             f"{count} {name} as before, since its forward calls a function; make it a layer"
         )
     return Applied(module, bool(replaced), tuple(notes))
+
+
+def _spare_outputs(module: nn.Module) -> None:
+    """Let no dropout overwrite its input: ReLU's gradient is read from what it gave."""
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.dropout._DropoutNd):
+            layer.inplace = False
 
 
 def _called(module: nn.Module, sample: torch.Tensor) -> Counter[str]:
