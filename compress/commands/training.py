@@ -1,7 +1,9 @@
 """The commands of training: train, logits, distill."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -19,6 +21,9 @@ from compress.settings import (
 )
 from compress.settings.method_blocks import set_in_blocks
 from compress.show import make_progress, show_checkpoint, show_foresight, show_logits
+
+if TYPE_CHECKING:
+    from compress.progress import Progress
 
 DryRun = Annotated[bool, Parameter(negative="")]
 
@@ -40,21 +45,13 @@ def train(
         dry_run: Check everything, measure a few steps, show what is to come, and write nothing.
     """
     with needs("train"):
-        from compress.edge_effects import effects_shown, show_effects
         from compress.training.recipe import Wish, foresee_training
         from compress.training.recipe import train as stage
     wish = Wish(model=model, network=network, training=training, augmenting=augmenting, run=run)
-    if network.for_edge:
-        wish.check()  # before the changes are measured, which takes a while
-    progress = make_progress(output)
     if dry_run:
-        effects = show_effects(model, network, run, progress)
-        found = foresee_training(wish, progress)
-        show_foresight(found | ({"edge": list(effects)} if effects else {}), output)
-        return
-    with effects_shown(model, network, run, progress):
-        out = stage(wish, progress)
-    show_checkpoint(out, output)
+        _foresee(model, wish, foresee_training, output)
+    else:
+        _carry_out(model, wish, stage, output)
 
 
 def logits(
@@ -116,7 +113,6 @@ def distill(
         from compress.distill.recipe import distill as stage
         from compress.distill.recipe import foresee_distillation
         from compress.distill.wish import Wish
-        from compress.edge_effects import effects_shown, show_effects
     wish = Wish(
         student=student,
         teachers=teachers,
@@ -128,14 +124,38 @@ def distill(
         run=run,
         tuning=tuning,
     )
-    if network.for_edge:
+    if dry_run:
+        _foresee(student, wish, foresee_distillation, output)
+    else:
+        _carry_out(student, wish, stage, output)
+
+
+def _carry_out(
+    reference: str, wish: Any, stage: Callable[[Any, "Progress"], Path], output: Output
+) -> None:
+    """Train a network; what --for-edge changes is measured and shown first."""
+    from compress.edge_effects import effects_shown
+
+    if wish.network.for_edge:
         wish.check()  # before the changes are measured, which takes a while
     progress = make_progress(output)
-    if dry_run:
-        effects = show_effects(student, network, run, progress)
-        found = foresee_distillation(wish, progress)
-        show_foresight(found | ({"edge": list(effects)} if effects else {}), output)
-        return
-    with effects_shown(student, network, run, progress):
+    with effects_shown(reference, wish.network, wish.run, progress):
         out = stage(wish, progress)
     show_checkpoint(out, output)
+
+
+def _foresee(
+    reference: str,
+    wish: Any,
+    foresee: Callable[[Any, "Progress"], dict[str, Any]],
+    output: Output,
+) -> None:
+    """Show what a training would do, and what --for-edge would change; write nothing."""
+    from compress.edge_effects import show_effects
+
+    if wish.network.for_edge:
+        wish.check()
+    progress = make_progress(output)
+    effects = show_effects(reference, wish.network, wish.run, progress)
+    found = foresee(wish, progress)
+    show_foresight(found | ({"edge": list(effects)} if effects else {}), output)
